@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Clocks, in milliseconds. Rules take the time as a parameter; only the edges (loops) call these. Any thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* Since the Unix epoch; may jump when the administrator sets the clock. For expiries that outlive the
+ * process. */
+int64_t clock_wall_ms(void);
+
+/* Since some moment in the past; never jumps. For deadlines and intervals. */
+int64_t clock_mono_ms(void);

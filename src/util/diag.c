@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "util/diag.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "util/log.h"
+
+struct entry {
+	char *text;
+	bool warning;
+	struct entry *next;
+};
+
+struct diag {
+	struct entry *first, **last;
+	size_t errors;
+};
+
+struct diag *diag_new(void)
+{
+	struct diag *d = calloc(1, sizeof *d);
+	if (d)
+		d->last = &d->first;
+	return d;
+}
+
+void diag_free(struct diag **d)
+{
+	if (!*d)
+		return;
+	for (struct entry *e = (*d)->first, *next; e; e = next) {
+		next = e->next;
+		free(e->text);
+		free(e);
+	}
+	free(*d);
+	*d = NULL;
+}
+
+/* "FILE:LINE: warning: text"; NULL: out of memory. */
+static PRINTF(4, 0) char *compose(
+	const char *file, unsigned line, bool warning, const char *format, va_list args)
+{
+	char *text = NULL, *whole = NULL;
+	if (vasprintf(&text, format, args) < 0)
+		return NULL;
+	const char *kind = warning ? "warning: " : "";
+	int n = file && line ? asprintf(&whole, "%s:%u: %s%s", file, line, kind, text)
+		: file       ? asprintf(&whole, "%s: %s%s", file, kind, text)
+			     : asprintf(&whole, "%s%s", kind, text);
+	free(text);
+	return n < 0 ? NULL : whole;
+}
+
+static PRINTF(5, 0) void add(
+	struct diag *d, bool warning, const char *file, unsigned line, const char *format, va_list args)
+{
+	if (!warning)
+		d->errors++;
+	struct entry *e = calloc(1, sizeof *e);
+	char *text = compose(file, line, warning, format, args);
+	if (!e || !text) {
+		free(e);
+		free(text);
+		d->errors += warning; /* a lost warning must not pass as success */
+		return;
+	}
+	*e = (struct entry){text, warning, NULL};
+	*d->last = e;
+	d->last = &e->next;
+}
+
+void diag_error(struct diag *d, const char *file, unsigned line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	add(d, false, file, line, format, args);
+	va_end(args);
+}
+
+void diag_warning(struct diag *d, const char *file, unsigned line, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	add(d, true, file, line, format, args);
+	va_end(args);
+}
+
+size_t diag_errors(const struct diag *d)
+{
+	return d->errors;
+}
+
+void diag_print(const struct diag *d, FILE *to)
+{
+	for (const struct entry *e = d->first; e; e = e->next)
+		fprintf(to, "%s\n", e->text);
+}
+
+void diag_log(const struct diag *d, const char *room)
+{
+	for (const struct entry *e = d->first; e; e = e->next)
+		log_event(e->warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, room, "%s", e->text);
+}

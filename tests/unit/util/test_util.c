@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/address.h"
+#include "util/cursor.h"
+#include "util/diag.h"
+#include "util/secure.h"
+#include "util/text.h"
+
+static void a_cursor_remembers_its_first_failure(void **state)
+{
+	(void)state;
+	uint8_t buf[4];
+	size_t len = 99;
+	struct writer w = writer_over(buf, sizeof buf);
+	write_u16(&w, 0x0102);
+	write_u32(&w, 0x03040506); /* does not fit */
+	write_u8(&w, 7);           /* would, but comes too late */
+	assert_int_equal(writer_finish(&w, &len), ERR_RANGE);
+	assert_int_equal(len, 99);
+
+	struct reader r = reader_over("\x01\x02\x03", 3);
+	assert_int_equal(read_u16(&r), 0x0102);
+	assert_int_equal(read_u16(&r), 0);
+	assert_int_equal(read_u8(&r), 0);
+	assert_int_equal(reader_finish(&r), ERR_INVALID);
+}
+
+static void a_reader_wants_everything_read(void **state)
+{
+	(void)state;
+	struct reader r = reader_over("\x01\x02", 2);
+	read_u8(&r);
+	assert_int_equal(reader_finish(&r), ERR_INVALID);
+	read_u8(&r);
+	assert_int_equal(reader_finish(&r), OK);
+}
+
+static void strings_are_bounded_and_without_nul(void **state)
+{
+	(void)state;
+	char out[4];
+	struct reader fits = reader_over("\x03"
+					 "abc",
+			      4),
+		      large = reader_over("\x04"
+					  "abcd",
+			      5),
+		      nul = reader_over("\x02"
+					"a\0",
+			      3),
+		      cut = reader_over("\x05"
+					"ab",
+			      3);
+	read_string(&fits, out, sizeof out);
+	assert_int_equal(reader_finish(&fits), OK);
+	assert_string_equal(out, "abc");
+	read_string(&large, out, sizeof out);
+	assert_int_equal(reader_finish(&large), ERR_INVALID);
+	assert_string_equal(out, "");
+	read_string(&nul, out, sizeof out);
+	assert_int_equal(reader_finish(&nul), ERR_INVALID);
+	read_string(&cut, out, sizeof out);
+	assert_int_equal(reader_finish(&cut), ERR_INVALID);
+}
+
+static void addresses_and_endpoints(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *back; /* NULL: refused */
+	} cases[] = {
+		{"192.0.2.1:53", "192.0.2.1:53"},
+		{"[::]:53", "[::]:53"},
+		{"[2001:db8:0::1]:65535", "[2001:db8::1]:65535"},
+		{"0.0.0.0:0", "0.0.0.0:0"},
+		{"192.0.2.1", NULL},
+		{"::1:53", NULL},
+		{"[::1]", NULL},
+		{"192.0.2.1:65536", NULL},
+		{"192.0.2.1:-1", NULL},
+		{"192.0.2.1: 53", NULL},
+		{"192.0.2.256:53", NULL},
+		{"[192.0.2.1]:53", NULL},
+		{"localhost:53", NULL},
+		{":53", NULL},
+		{"", NULL},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct endpoint e;
+		char back[ENDPOINT_TEXT];
+		int rc = endpoint_parse(cases[i].text, &e);
+		assert_int_equal(rc, cases[i].back ? OK : ERR_INVALID);
+		if (rc)
+			continue;
+		endpoint_format(&e, back);
+		assert_string_equal(back, cases[i].back);
+		struct sockaddr_storage ss;
+		struct endpoint again;
+		socklen_t len = endpoint_to_sockaddr(&e, &ss);
+		assert_int_equal(address_from_sockaddr((struct sockaddr *)&ss, len, &again), OK);
+		assert_true(address_equal(&e.address, &again.address));
+		assert_int_equal(e.port, again.port);
+	}
+}
+
+static void loopback(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool is;
+	} cases[] = {{"127.0.0.1", true}, {"127.255.0.9", true}, {"::1", true}, {"128.0.0.1", false},
+		{"::2", false}, {"::", false}, {"0.0.0.0", false}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct address a;
+		assert_int_equal(address_parse(cases[i].text, &a), OK);
+		assert_int_equal(address_is_loopback(&a), cases[i].is);
+	}
+}
+
+/* What Go's net.ParseCIDR takes, and so what acme-dns clients send. */
+static void prefixes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *prefix, *in, *out;
+	} cases[] = {
+		{"192.0.2.0/24", "192.0.2.255", "192.0.3.0"},
+		{"192.0.2.77/24", "192.0.2.1", "192.0.1.1"}, /* host bits may be set */
+		{"192.0.2.1/32", "192.0.2.1", "192.0.2.0"}, {"192.0.2.128/25", "192.0.2.129", "192.0.2.127"},
+		{"2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"},
+		{"[2001:db8::1]/128", "2001:db8::1", "2001:db8::2"},
+		{"0.0.0.0/0", "203.0.113.9", "2001:db8::1"}, /* all of IPv4 is not IPv6 */
+		{"::/0", "2001:db8::1", "203.0.113.9"},      /* nor the other way round */
+	};
+	static const char *const bad[] = {"192.0.2.1", "192.0.2.0/33", "::/129", "192.0.2.0/", "192.0.2.0/-1",
+		"/24", "", "192.0.2.0/24 ", "x/8", "2001:db8::]/32"};
+	struct prefix p;
+	struct address a;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(prefix_parse(cases[i].prefix, strlen(cases[i].prefix), &p), OK);
+		assert_int_equal(address_parse(cases[i].in, &a), OK);
+		assert_true(prefix_contains(&p, &a));
+		assert_int_equal(address_parse(cases[i].out, &a), OK);
+		assert_false(prefix_contains(&p, &a));
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(prefix_parse(bad[i], strlen(bad[i]), &p), ERR_INVALID);
+}
+
+static void uuids(void **state)
+{
+	(void)state;
+	uint8_t uuid[16];
+	char text[37];
+	assert_int_equal(text_to_uuid("00112233-4455-6677-8899-AABBCCDDEEFF", 36, uuid), OK);
+	text_from_uuid(uuid, text);
+	assert_string_equal(text, "00112233-4455-6677-8899-aabbccddeeff");
+	assert_int_equal(text_to_uuid("00112233-4455-6677-8899-aabbccddeef", 35, uuid), ERR_INVALID);
+	assert_int_equal(text_to_uuid("001122334-455-6677-8899-aabbccddeeff", 36, uuid), ERR_INVALID);
+	assert_int_equal(text_to_uuid("00112233-4455-6677-8899-aabbccddeefg", 36, uuid), ERR_INVALID);
+	assert_int_equal(secure_uuid(uuid), OK);
+	assert_int_equal(uuid[6] >> 4, 4); /* RFC 9562 section 5.4 */
+	assert_int_equal(uuid[8] >> 6, 2);
+}
+
+static void base64url(void **state)
+{
+	(void)state;
+	/* RFC 4648 section 10, without padding. */
+	static const char *const cases[][2] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"},
+		{"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char out[16];
+		text_base64url((const uint8_t *)cases[i][0], strlen(cases[i][0]), out);
+		assert_string_equal(out, cases[i][1]);
+	}
+	assert_true(text_is_base64url("AZaz09-_", 8));
+	assert_false(text_is_base64url("a=", 2));
+	assert_false(text_is_base64url("a+", 2));
+	assert_false(text_is_base64url("\xc3\xa4", 2));
+}
+
+static void secrets(void **state)
+{
+	(void)state;
+	char a[SECURE_SECRET_LEN + 1], b[SECURE_SECRET_LEN + 1];
+	uint8_t digest[SECURE_DIGEST_SIZE];
+	assert_int_equal(secure_secret(a), OK);
+	assert_int_equal(secure_secret(b), OK);
+	assert_int_equal(strlen(a), 40);
+	assert_true(text_is_base64url(a, 40));
+	assert_string_not_equal(a, b);
+	assert_false(secure_equal(a, b, 40));
+	assert_true(secure_equal(a, a, 40));
+	/* FIPS 180-4's example. */
+	assert_int_equal(secure_sha256("abc", 3, digest), OK);
+	assert_memory_equal(digest, "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23", 16);
+	secure_wipe(a, sizeof a);
+	for (size_t i = 0; i < sizeof a; i++)
+		assert_int_equal(a[i], 0);
+}
+
+static void a_diag_collects_everything_in_order(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	struct diag *d = diag_new();
+	assert_non_null(f);
+	assert_non_null(d);
+	diag_error(d, "a.yaml", 7, "bad %s", "thing");
+	diag_warning(d, "a.yaml", 0, "odd");
+	diag_error(d, NULL, 0, "worse");
+	assert_int_equal(diag_errors(d), 2);
+	diag_print(d, f);
+	fclose(f);
+	assert_string_equal(text, "a.yaml:7: bad thing\na.yaml: warning: odd\nworse\n");
+	free(text);
+	diag_free(&d);
+	assert_null(d);
+}
+
+static void every_error_has_its_text(void **state)
+{
+	(void)state;
+	assert_string_equal(error_text(OK), "no error");
+	assert_string_equal(error_text(ERR_BUSY), "in use by another process");
+	assert_string_equal(error_text(-999), "unknown error");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cursor_remembers_its_first_failure),
+		cmocka_unit_test(a_reader_wants_everything_read),
+		cmocka_unit_test(strings_are_bounded_and_without_nul),
+		cmocka_unit_test(addresses_and_endpoints),
+		cmocka_unit_test(loopback),
+		cmocka_unit_test(prefixes),
+		cmocka_unit_test(uuids),
+		cmocka_unit_test(base64url),
+		cmocka_unit_test(secrets),
+		cmocka_unit_test(a_diag_collects_everything_in_order),
+		cmocka_unit_test(every_error_has_its_text),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
