@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Configuration: a YAML file -> one immutable struct. The schema table (conf/schema.c) holds name, type,
+ * default, range, unit and prose of every key; loader, `config print`, the sample file and the manual come
+ * from it. Everything a struct conf points to belongs to it and lives until conf_free(). Any thread may read
+ * it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/address.h"
+#include "util/diag.h"
+#include "util/error.h"
+#include "util/log.h"
+
+struct conf_nameserver {
+	char *name;                /* absolute name, with or without the final dot, as written */
+	struct address *addresses; /* required when the name lies in the zone, refused otherwise */
+	size_t address_count;
+	unsigned line;
+};
+
+struct conf_record {
+	char *text; /* presentation format: "@ 3600 A 198.51.100.1"; owner relative to the zone */
+	unsigned line;
+};
+
+struct conf_zone {
+	char *name; /* lower-case, no final dot */
+	struct conf_nameserver *nameservers;
+	size_t nameserver_count;
+	char *contact; /* "hostmaster@example.org"; NULL: hostmaster@<zone> */
+	struct conf_record *records;
+	size_t record_count;
+	uint32_t value_ttl;     /* seconds */
+	uint32_t negative_ttl;  /* seconds */
+	int64_t value_lifetime; /* milliseconds */
+	uint32_t max_values;    /* per delegate, 1..CONF_MAX_VALUES */
+	unsigned line;
+};
+
+enum { CONF_MAX_VALUES = 32 };
+
+struct conf_dns {
+	struct endpoint *listen;
+	size_t listen_count;
+	uint32_t workers; /* 0: one per core */
+};
+
+enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF };
+enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_CLOSED };
+
+struct conf_api {
+	struct endpoint *listen;
+	size_t listen_count;
+	char *url;         /* how clients reach the API, no trailing slash; derived where it is not given */
+	char **base_paths; /* each starts with '/' and has no trailing slash, except "/" itself */
+	size_t base_path_count;
+	enum conf_tls_mode tls_mode;
+	char *tls_certificate; /* PEM chain; set when tls_mode is FILES */
+	char *tls_key;
+	struct prefix *trusted_proxies;
+	size_t trusted_proxy_count;
+	enum conf_registration_mode registration_mode;
+	uint32_t registration_per_address_per_hour; /* 0: no limit */
+	uint32_t registration_per_day;              /* over all addresses; 0: no limit */
+};
+
+struct conf {
+	char *file; /* the file it came from, NULL for the built-in local instance */
+	char *user; /* account to run as when started as root; NULL: "acme-delegate", or "nobody" where that
+		       is missing */
+	struct conf_zone *zones;
+	size_t zone_count;
+	struct conf_dns dns;
+	struct conf_api api;
+	char *store_path;
+	enum log_level log_level;
+	enum log_format log_format;
+};
+
+/* Reads and checks `file`. All problems go into `d`, with file and line; warnings too.
+ * ERR_INVALID: at least one error (also: file missing or unreadable), *out is then NULL. ERR_NOMEM. */
+int conf_load(const char *file, struct diag *d, struct conf **out) MUST_USE;
+
+/* The same from memory; `name` is shown in place of a file name. For tests and fuzzers. */
+int conf_load_text(
+	const char *text, size_t len, const char *name, struct diag *d, struct conf **out) MUST_USE;
+
+/* The safe local instance: zone auth.test, loopback only, unprivileged ports (DNS 5353, API plain HTTP 8443),
+ * store in acme-delegate under $XDG_STATE_HOME, or ~/.local/state, or for root
+ * /var/lib/acme-delegate-local. Errors as conf_load. */
+int conf_local(struct diag *d, struct conf **out) MUST_USE;
+
+void conf_free(struct conf **c); /* accepts NULL inside; sets it to NULL */
+
+/* Writes the configuration in force as YAML, every key with its value: what `config print` shows. Reading the
+ * output again gives an equal configuration. */
+void conf_print(const struct conf *c, FILE *to);
+
+/* Writes the commented sample configuration made from the schema table. */
+void conf_print_sample(FILE *to);
