@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The domain: delegates, their keys and their values, as rules over store transactions. No socket, no file,
+ * no clock: times are parameters, in milliseconds since the epoch.
+ *
+ * Words: a *delegate* is one name <label>.<zone> and holds *values*, 43-character base64url texts published
+ * as TXT, each with an expiry. A *key* (id + secret) may change the values of exactly one delegate. The store
+ * keeps SHA-256 of the secret. One thread at a time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+#include "util/address.h"
+#include "util/secure.h"
+
+enum {
+	DELEGATE_LABEL_MAX = 63,
+	DELEGATE_VALUE_LEN = 43, /* base64url of a SHA-256 digest, RFC 8555 section 8.4 */
+	DELEGATE_MAX_VALUES = 32,
+	DELEGATE_MAX_PREFIXES = 32 /* entries of an allow list */
+};
+
+/* Which delegate: a zone id from delegate_zone_id() and a lower-case label. */
+struct delegate_id {
+	uint16_t zone;
+	char label[DELEGATE_LABEL_MAX + 1];
+};
+
+struct delegate_rules {
+	int64_t value_lifetime; /* milliseconds */
+	uint32_t max_values;    /* the oldest makes room */
+};
+
+struct delegate_allow {
+	struct prefix prefixes[DELEGATE_MAX_PREFIXES];
+	size_t count; /* 0: every address */
+};
+
+/* What registration hands out. Wipe it after use. */
+struct delegate_credentials {
+	struct delegate_id id;
+	char key_id[SECURE_UUID_LEN + 1];
+	char secret[SECURE_SECRET_LEN + 1];
+};
+
+/* The live values of a delegate as TXT RDATA (length byte + text), oldest first; equal values appear once. */
+struct delegate_values {
+	size_t count;
+	uint8_t rdata[DELEGATE_MAX_VALUES][1 + DELEGATE_VALUE_LEN];
+};
+
+/* The id of a zone, made on first use and never changed: it is part of every key of the store. `name` is
+ * lower-case without the final dot. Store errors. */
+int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out) MUST_USE;
+
+/* DNS side: the values of <label>.<zone> that are live at `now`. `label` in either case, 1..63 bytes of
+ * anything. OK: the delegate exists (count may be 0). ERR_NOTFOUND: there is no such delegate. ERR_STORE:
+ * unknown, say SERVFAIL. */
+int delegate_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out) MUST_USE;
+
+/* Makes a delegate with a random label and its first key. Store errors, ERR_SYSTEM (no random bytes). */
+int delegate_register(struct store_txn *t, uint16_t zone, const struct delegate_allow *allow, int64_t now,
+	struct delegate_credentials *out) MUST_USE;
+
+/* Who is this? Checks id and secret in constant time, then the allow list.
+ * ERR_FORBIDDEN: unknown id, wrong secret or address not allowed: callers cannot and shall not tell which. */
+int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
+	const struct address *client, struct delegate_id *out) MUST_USE;
+
+/* A value is exactly 43 characters of [A-Za-z0-9_-]. */
+bool delegate_value_valid(const char *value);
+
+/* Publishes a value until now + lifetime. A value that is live already gets the new expiry and stays in its
+ * place; otherwise, when max_values are live, the oldest makes room. Values that have expired are dropped on
+ * the way. ERR_INVALID: not a value. ERR_NOTFOUND: no such delegate. Store errors. */
+int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *value,
+	const struct delegate_rules *rules, int64_t now) MUST_USE;
+
+/* Withdraws one value; one that is not there is fine. Errors as delegate_put. */
+int delegate_withdraw(
+	struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now) MUST_USE;
+
+/* Removes expired values, at most `max` entries. *next: the time of the next expiry, or INT64_MAX. Store
+ * errors. */
+int delegate_sweep(struct store_txn *t, int64_t now, unsigned max, int64_t *next) MUST_USE;

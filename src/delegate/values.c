@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <string.h>
+
+#include "delegate/internal.h"
+#include "util/text.h"
+
+static const char zone_prefix[] = "zone:";
+static const char next_zone_key[] = "next-zone";
+
+static int read_meta_u16(struct store_txn *t, const void *key, size_t key_len, uint16_t *out)
+{
+	uint8_t bytes[8];
+	size_t len;
+	int rc = store_txn_get(t, STORE_META, key, key_len, bytes, sizeof bytes, &len);
+	if (rc)
+		return rc;
+	struct reader r = reader_over(bytes, len);
+	*out = read_u16(&r);
+	return reader_finish(&r) ? ERR_STORE : OK;
+}
+
+static int write_meta_u16(struct store_txn *t, const void *key, size_t key_len, uint16_t value)
+{
+	uint8_t bytes[2] = {(uint8_t)(value >> 8), (uint8_t)value};
+	return store_txn_put(t, STORE_META, key, key_len, bytes, sizeof bytes);
+}
+
+int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out)
+{
+	/* Zone names may be longer than a key of the store: their digest serves as the key. */
+	uint8_t key[sizeof zone_prefix - 1 + SECURE_DIGEST_SIZE];
+	memcpy(key, zone_prefix, sizeof zone_prefix - 1);
+	if (secure_sha256(name, strlen(name), key + sizeof zone_prefix - 1))
+		return ERR_SYSTEM;
+	int rc = read_meta_u16(t, key, sizeof key, out);
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	uint16_t next = 0;
+	rc = read_meta_u16(t, next_zone_key, sizeof next_zone_key - 1, &next);
+	if (rc && rc != ERR_NOTFOUND)
+		return rc;
+	if (next == UINT16_MAX)
+		return ERR_LIMIT;
+	*out = next;
+	rc = write_meta_u16(t, next_zone_key, sizeof next_zone_key - 1, (uint16_t)(next + 1));
+	return rc ? rc : write_meta_u16(t, key, sizeof key, next);
+}
+
+bool delegate_value_valid(const char *value)
+{
+	return strlen(value) == DELEGATE_VALUE_LEN && text_is_base64url(value, DELEGATE_VALUE_LEN);
+}
+
+int delegate_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out)
+{
+	struct delegate_key key;
+	uint8_t record[NAME_RECORD_MAX];
+	struct value_set set;
+	size_t len;
+	out->count = 0;
+	if (delegate_key_make(zone, label, label_len, &key))
+		return ERR_NOTFOUND;
+	int rc = store_snapshot_get(v, STORE_NAMES, key.bytes, key.len, record, sizeof record, &len);
+	if (!rc)
+		rc = delegate_record_decode(record, len, &set);
+	if (rc)
+		return rc == ERR_NOTFOUND ? rc : ERR_STORE;
+	for (size_t i = 0; i < set.count; i++) {
+		if (set.values[i].expiry <= now)
+			continue;
+		uint8_t *rdata = out->rdata[out->count++];
+		rdata[0] = DELEGATE_VALUE_LEN;
+		memcpy(rdata + 1, set.values[i].text, DELEGATE_VALUE_LEN);
+	}
+	return OK;
+}
+
+static int load(struct store_txn *t, const struct delegate_key *key, struct value_set *out)
+{
+	uint8_t record[NAME_RECORD_MAX];
+	size_t len;
+	int rc = store_txn_get(t, STORE_NAMES, key->bytes, key->len, record, sizeof record, &len);
+	return rc ? rc : delegate_record_decode(record, len, out);
+}
+
+static int64_t earliest(const struct value_set *set)
+{
+	int64_t min = INT64_MAX;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->values[i].expiry < min)
+			min = set->values[i].expiry;
+	return min;
+}
+
+static size_t expiry_key(int64_t when, const struct delegate_key *key, uint8_t out[static 8 + KEY_MAX])
+{
+	struct writer w = writer_over(out, 8 + KEY_MAX);
+	size_t len = 0;
+	write_u64(&w, (uint64_t)when);
+	write_bytes(&w, key->bytes, key->len);
+	return writer_finish(&w, &len) ? 0 : len;
+}
+
+/* Writes the set and moves the delegate's one entry in the expiry table from `was` to the set's earliest
+ * expiry. */
+static int save(struct store_txn *t, const struct delegate_key *key, const struct value_set *set, int64_t was)
+{
+	uint8_t record[NAME_RECORD_MAX], entry[8 + KEY_MAX];
+	size_t len;
+	int64_t is = earliest(set);
+	int rc = delegate_record_encode(set, record, &len);
+	if (rc)
+		return rc;
+	rc = store_txn_put(t, STORE_NAMES, key->bytes, key->len, record, len);
+	if (!rc && was != is && was != INT64_MAX)
+		rc = store_txn_delete(t, STORE_EXPIRY, entry, expiry_key(was, key, entry));
+	if (!rc && was != is && is != INT64_MAX)
+		rc = store_txn_put(t, STORE_EXPIRY, entry, expiry_key(is, key, entry), "", 0);
+	return rc;
+}
+
+static void remove_at(struct value_set *set, size_t i)
+{
+	set->count--;
+	memmove(&set->values[i], &set->values[i + 1], (set->count - i) * sizeof set->values[0]);
+}
+
+static void remove_expired(struct value_set *set, int64_t now)
+{
+	for (size_t i = set->count; i-- > 0;)
+		if (set->values[i].expiry <= now)
+			remove_at(set, i);
+}
+
+static struct value *find(struct value_set *set, const char *text)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (memcmp(set->values[i].text, text, DELEGATE_VALUE_LEN) == 0)
+			return &set->values[i];
+	return NULL;
+}
+
+/* A delegate whose values are about to change: what has expired is gone already, and `was` is the expiry
+ * under which the store knows it. Errors of delegate_put(). */
+struct change {
+	struct delegate_key key;
+	struct value_set set;
+	int64_t was;
+};
+
+static int begin_change(
+	struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now, struct change *out)
+{
+	if (!delegate_value_valid(value))
+		return ERR_INVALID;
+	int rc = delegate_key_of(id, &out->key);
+	rc = rc ? rc : load(t, &out->key, &out->set);
+	if (rc)
+		return rc;
+	out->was = earliest(&out->set);
+	remove_expired(&out->set, now);
+	return OK;
+}
+
+int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *value,
+	const struct delegate_rules *rules, int64_t now)
+{
+	struct change c;
+	int rc = begin_change(t, id, value, now, &c);
+	if (rc)
+		return rc;
+	struct value *slot = find(&c.set, value);
+	if (!slot) {
+		size_t max =
+			rules->max_values < DELEGATE_MAX_VALUES ? rules->max_values : DELEGATE_MAX_VALUES;
+		while (c.set.count && c.set.count >= max)
+			remove_at(&c.set, 0);
+		slot = &c.set.values[c.set.count++];
+		memcpy(slot->text, value, DELEGATE_VALUE_LEN);
+	}
+	slot->expiry = now + rules->value_lifetime;
+	return save(t, &c.key, &c.set, c.was);
+}
+
+int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now)
+{
+	struct change c;
+	int rc = begin_change(t, id, value, now, &c);
+	if (rc)
+		return rc;
+	struct value *slot = find(&c.set, value);
+	if (slot)
+		remove_at(&c.set, (size_t)(slot - c.set.values));
+	return save(t, &c.key, &c.set, c.was);
+}
+
+/* Drops what has expired of the delegate that a due entry of the expiry table names. */
+static int sweep_entry(struct store_txn *t, const uint8_t *entry, size_t len, int64_t when, int64_t now)
+{
+	struct delegate_key key;
+	struct value_set set;
+	if (len <= 8 || len - 8 > sizeof key.bytes)
+		return store_txn_delete(t, STORE_EXPIRY, entry, len);
+	key.len = len - 8;
+	memcpy(key.bytes, entry + 8, key.len);
+	/* A delegate that is gone, or one damaged record, must not stop the sweep of all others. (If it is
+	 * the transaction that failed, the deletion does nothing and the commit says so.) */
+	if (load(t, &key, &set))
+		return store_txn_delete(t, STORE_EXPIRY, entry, len);
+	remove_expired(&set, now);
+	return save(t, &key, &set, when);
+}
+
+int delegate_sweep(struct store_txn *t, int64_t now, unsigned max, int64_t *next)
+{
+	*next = INT64_MAX;
+	for (unsigned i = 0; i < max; i++) {
+		uint8_t entry[8 + KEY_MAX];
+		size_t len;
+		int rc = store_txn_first(t, STORE_EXPIRY, entry, sizeof entry, &len);
+		if (rc == ERR_NOTFOUND)
+			*next = INT64_MAX;
+		if (rc)
+			return rc == ERR_NOTFOUND ? OK : rc;
+		struct reader r = reader_over(entry, len);
+		int64_t when = (int64_t)read_u64(&r);
+		*next = when;
+		if (when > now)
+			return OK;
+		rc = sweep_entry(t, entry, len, when, now);
+		if (rc)
+			return rc;
+	}
+	return OK;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the files of the store share. lmdb.h is included here only. */
+#pragma once
+
+#include <setjmp.h>
+#include <signal.h>
+
+#include <lmdb.h>
+
+#include "store/store.h"
+
+struct store_txn {
+	struct store *store;
+	MDB_txn *txn; /* NULL: none under way */
+	int failed;   /* the first error that sticks */
+};
+
+struct store {
+	MDB_env *env;
+	MDB_txn *opening; /* under way while the store is being opened */
+	bool abandoned;   /* a write transaction was left in the middle */
+	MDB_dbi tables[STORE_TABLES];
+	struct store_txn writer; /* there is only ever one */
+};
+
+/* Maps an errno or MDB_* code to an error of the store's contract. */
+int store_map_error(int code);
+
+/* Reading a mapped page can fail only by SIGBUS, and LMDB meets damage with an assertion. Between STORE_GUARD
+ * and store_guard_end() both come back here as a non-zero return of STORE_GUARD instead of ending the
+ * process:
+ *
+ *     if (STORE_GUARD())
+ *             return ERR_STORE;
+ *     ... read ...
+ *     store_guard_end();
+ *
+ * A macro, because the frame that called sigsetjmp must still be there when the signal comes. No mask is
+ * saved (the handler runs with SA_NODEFER), so it costs a few nanoseconds. */
+#define STORE_GUARD() (sigsetjmp(*store_guard_buffer(), 0) != 0 || store_guard_arm())
+
+sigjmp_buf *store_guard_buffer(void);
+bool store_guard_arm(void); /* always false: "not come back by a jump" */
+void store_guard_end(void);
+/* Keeps an environment mapped until the process ends. */
+void store_guard_leave(MDB_env *env);
+/* Installs the signal handler of the process and the assertion handler of the environment. ERR_SYSTEM. */
+int store_guard_setup(MDB_env *env) MUST_USE;

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/internal.h"
+#include "util/cursor.h"
+#include "util/text.h"
+
+enum {
+	FORMAT = 1,     /* of keys and values; a store with a higher number is refused */
+	READERS = 1024, /* slots in the reader table: one per dns worker, and what died and was not reaped yet
+			 */
+	SMALLEST_FILE = 8192, /* LMDB's two meta pages */
+	LOCK_FILE = 128 << 10 /* bytes; more than READERS slots of 64 bytes need */
+};
+
+/* The map is address space, not memory: the file grows as it must. */
+static const size_t map_size = (size_t)256 << 30;
+
+static const char format_key[] = "format";
+static const char *const table_names[STORE_TABLES] = {"meta", "names", "delegates", "keys", "expiry"};
+
+int store_map_error(int code)
+{
+	switch (code) {
+	case 0:
+		return OK;
+	case MDB_NOTFOUND:
+		return ERR_NOTFOUND;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+	case MDB_MAP_FULL:
+		return ERR_FULL;
+	case ENOMEM:
+		return ERR_NOMEM;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case ENOENT:
+	case ENOTDIR:
+		return ERR_SYSTEM;
+	default:
+		return ERR_STORE;
+	}
+}
+
+static void explain(struct diag *why, const char *path, int code)
+{
+	if (!why)
+		return;
+	int rc = store_map_error(code);
+	if (rc == ERR_STORE)
+		diag_error(why, path, 0, "the store is damaged or not a store (%s); restore it from a backup",
+			mdb_strerror(code));
+	else if (rc == ERR_NOMEM)
+		diag_error(why, path, 0,
+			"cannot map the store (%s); is there a limit on address space (ulimit -v)?",
+			mdb_strerror(code));
+	else
+		diag_error(why, path, 0, "cannot open the store: %s", mdb_strerror(code));
+}
+
+/* LMDB takes an empty file for a new store. An existing one that has shrunk to nothing is damage, and must
+ * not turn into "no such name" for every delegate. */
+static int check_file(const char *path, enum store_mode mode, struct diag *why)
+{
+	char file[4096];
+	struct stat st;
+	if (text_format(file, sizeof file, "%s/data.mdb", path))
+		return ERR_RANGE;
+	if (stat(file, &st)) {
+		if (errno == ENOENT && mode == STORE_WRITE)
+			return OK;
+		explain(why, path, errno);
+		return errno == ENOENT ? ERR_NOTFOUND : ERR_SYSTEM;
+	}
+	if (st.st_size >= SMALLEST_FILE)
+		return OK;
+	if (why)
+		diag_error(why, file, 0,
+			"the store is damaged: the file has only %lld bytes; restore it from a backup, or "
+			"remove it if "
+			"the store was never used",
+			(long long)st.st_size);
+	return ERR_STORE;
+}
+
+static int check_format(struct store *s, MDB_txn *txn, const char *path, struct diag *why)
+{
+	MDB_val key = {sizeof format_key - 1, (void *)format_key}, value;
+	int rc = mdb_get(txn, s->tables[STORE_META], &key, &value);
+	if (rc == MDB_NOTFOUND)
+		return ERR_NOTFOUND;
+	if (rc)
+		return store_map_error(rc);
+	struct reader r = reader_over(value.mv_data, value.mv_size);
+	uint32_t format = read_u32(&r);
+	if (!reader_finish(&r) && format == FORMAT)
+		return OK;
+	if (why)
+		diag_error(why, path, 0,
+			"the store has format %u, this version of acme-delegate knows format %d only; use "
+			"the version "
+			"that made it",
+			format, FORMAT);
+	return ERR_FORMAT;
+}
+
+static int open_tables(struct store *s, MDB_txn *txn, unsigned flags)
+{
+	int rc = 0;
+	for (int i = 0; !rc && i < STORE_TABLES; i++)
+		rc = mdb_dbi_open(txn, table_names[i], flags, &s->tables[i]);
+	return rc;
+}
+
+/* Opens what is there without changing anything. ERR_NOTFOUND: a new, empty store. */
+static int open_existing(struct store *s, const char *path, struct diag *why)
+{
+	int code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->opening);
+	if (code) {
+		s->opening = NULL;
+		explain(why, path, code);
+		return store_map_error(code);
+	}
+	/* The meta table first: a newer format may lack the others. */
+	code = mdb_dbi_open(s->opening, table_names[STORE_META], 0, &s->tables[STORE_META]);
+	int rc = code ? store_map_error(code) : check_format(s, s->opening, path, why);
+	if (!rc) {
+		code = open_tables(s, s->opening, 0);
+		rc = code == MDB_NOTFOUND ? ERR_STORE : store_map_error(code);
+	}
+	if (rc == ERR_STORE)
+		explain(why, path, code ? code : MDB_CORRUPTED);
+	/* Commit, not abort: that keeps the table handles. */
+	MDB_txn *txn = s->opening;
+	s->opening = NULL;
+	code = mdb_txn_commit(txn);
+	return rc ? rc : store_map_error(code);
+}
+
+static int create_tables(struct store *s, const char *path, struct diag *why)
+{
+	uint8_t format[4];
+	struct writer w = writer_over(format, sizeof format);
+	write_u32(&w, FORMAT);
+	MDB_val key = {sizeof format_key - 1, (void *)format_key}, value = {sizeof format, format};
+	MDB_txn *txn;
+	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (!code) {
+		code = open_tables(s, txn, MDB_CREATE);
+		if (!code)
+			code = mdb_put(txn, s->tables[STORE_META], &key, &value, 0);
+		if (code)
+			mdb_txn_abort(txn);
+		else
+			code = mdb_txn_commit(txn);
+	}
+	if (code)
+		explain(why, path, code);
+	return store_map_error(code);
+}
+
+/* LMDB makes the lock file sparse and writes to it through its mapping: on a full disk that is a bus error.
+ * With its blocks there already, a full disk is an error like others. */
+static int reserve_lock_file(const char *path, struct diag *why)
+{
+	char file[4096];
+	if (text_format(file, sizeof file, "%s/lock.mdb", path))
+		return ERR_RANGE;
+	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int code = fd < 0 ? errno : posix_fallocate(fd, 0, LOCK_FILE);
+	if (fd >= 0)
+		close(fd);
+	if (code)
+		explain(why, path, code);
+	return store_map_error(code);
+}
+
+static int open_environment(struct store *s, const char *path, enum store_mode mode, struct diag *why)
+{
+	/* NOTLS: a snapshot belongs to its object, not to a thread. NORDAHEAD: keys are random, reading ahead
+	 * is waste. */
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == STORE_READ ? MDB_RDONLY : 0);
+	int code = mdb_env_create(&s->env);
+	if (code)
+		return store_map_error(code);
+	if (!(code = mdb_env_set_maxdbs(s->env, STORE_TABLES)) &&
+		!(code = mdb_env_set_mapsize(s->env, map_size)) &&
+		!(code = mdb_env_set_maxreaders(s->env, READERS)))
+		code = mdb_env_open(s->env, path, flags, 0600);
+	if (code) {
+		explain(why, path, code);
+		return store_map_error(code);
+	}
+	return store_guard_setup(s->env);
+}
+
+static int open_guarded(struct store *s, const char *path, enum store_mode mode, struct diag *why)
+{
+	int rc = open_environment(s, path, mode, why);
+	if (rc)
+		return rc;
+	if (STORE_GUARD()) {
+		explain(why, path, MDB_CORRUPTED);
+		return ERR_STORE;
+	}
+	rc = open_existing(s, path, why);
+	if (rc == ERR_NOTFOUND && mode == STORE_WRITE)
+		rc = create_tables(s, path, why);
+	store_guard_end();
+	return rc;
+}
+
+int store_open(const char *path, enum store_mode mode, struct diag *why, struct store **out)
+{
+	*out = NULL;
+	if (mode == STORE_WRITE && mkdir(path, 0700) && errno != EEXIST) {
+		explain(why, path, errno);
+		return store_map_error(errno);
+	}
+	int rc = check_file(path, mode, why);
+	if (!rc && mode == STORE_WRITE)
+		rc = reserve_lock_file(path, why);
+	if (rc)
+		return rc;
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return ERR_NOMEM;
+	s->writer.store = s;
+	rc = open_guarded(s, path, mode, why);
+	if (rc)
+		store_close(&s);
+	*out = s;
+	return rc;
+}
+
+void store_close(struct store **handle)
+{
+	struct store *s = *handle;
+	*handle = NULL;
+	if (!s)
+		return;
+	if (s->opening)
+		mdb_txn_abort(s->opening);
+	/* An abandoned transaction holds the writers' lock, a robust mutex in the mapped lock file. The
+	 * kernel hands it on when this process ends, but only while it is mapped: unmapped it would stay
+	 * locked for ever. */
+	if (s->abandoned)
+		store_guard_leave(s->env);
+	else if (s->env)
+		mdb_env_close(s->env);
+	free(s);
+}
+
+void store_reap_readers(struct store *s)
+{
+	int dead;
+	if (mdb_reader_check(s->env, &dead))
+		return; /* the next call tries again */
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The store: ordered tables of bytes -> bytes on disk, with one writer and any number of reading processes.
+ *
+ * Guarantees, and what they rest on (LMDB stays behind this header):
+ *  - A committed transaction is durable (fdatasync has returned) and visible to every snapshot renewed
+ * afterwards, in any process. A transaction that is not committed leaves nothing behind, whatever is killed
+ * when.
+ *  - Readers never wait for the writer, nor the writer for readers; but a snapshot that is held keeps old
+ * pages from being used again, so release it before anything that can block.
+ *  - Nothing read points into the file: values are copied out. A page that cannot be read (I/O error, file
+ * truncated beneath us) becomes ERR_STORE, not a signal.
+ *
+ * Rules for users:
+ *  - Open a store after fork(), never before; at most once per process. One thread per process uses it.
+ *  - Keys are 1..STORE_MAX_KEY bytes, values at most STORE_MAX_VALUE.
+ *  - After ERR_STORE from a transaction end the process and start anew: what LMDB holds in memory, its lock
+ *    included, cannot be trusted any more, and the lock is freed by the death of its owner. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/diag.h"
+#include "util/error.h"
+
+enum { STORE_MAX_KEY = 128, STORE_MAX_VALUE = 4096 };
+
+enum store_table {
+	STORE_META,      /* format version; zone name -> zone id */
+	STORE_NAMES,     /* delegate -> its values, ready for the wire: all that DNS reads */
+	STORE_DELEGATES, /* delegate -> its account: keys, allow list */
+	STORE_KEYS,      /* key id -> digest of the secret, delegate */
+	STORE_EXPIRY,    /* time, delegate: what is to be swept when */
+	STORE_TABLES
+};
+
+enum store_mode { STORE_READ, STORE_WRITE };
+
+struct store;
+struct store_snapshot;
+struct store_txn;
+
+/* Opens the store in the folder `path`; STORE_WRITE creates folder and store if missing (mode 0700/0600).
+ * What is wrong is also said in `why` (may be NULL), as one sentence with what to do. ERR_NOTFOUND: no store
+ * there (STORE_READ). ERR_FORMAT: made by a newer version. ERR_STORE: damaged or unreadable. ERR_SYSTEM:
+ * folder or file not accessible. ERR_FULL. ERR_NOMEM. */
+int store_open(const char *path, enum store_mode mode, struct diag *why, struct store **out) MUST_USE;
+void store_close(struct store **s); /* accepts NULL inside; sets it to NULL */
+
+/* Frees the reader slots of processes that died. Writer only; cheap. */
+void store_reap_readers(struct store *s);
+
+/* A reusable snapshot, created released. ERR_STORE, ERR_NOMEM. */
+int store_snapshot_new(struct store *s, struct store_snapshot **out) MUST_USE;
+void store_snapshot_free(struct store_snapshot **v);
+/* Pins the newest commit. Renewing a pinned one moves it forward. ERR_STORE. */
+int store_snapshot_renew(struct store_snapshot *v) MUST_USE;
+void store_snapshot_release(struct store_snapshot *v);
+/* True once any step on this snapshot met ERR_STORE: close the store and open it again. */
+bool store_snapshot_broken(const struct store_snapshot *v);
+/* Copies a value out. OK with *len; ERR_NOTFOUND: no such key in this snapshot; ERR_RANGE: the value is
+ * larger than `cap`; ERR_STORE: the page cannot be read, or the snapshot is not pinned. */
+int store_snapshot_get(struct store_snapshot *v, enum store_table table, const void *key, size_t key_len,
+	void *out, size_t cap, size_t *len) MUST_USE;
+
+/* The one write transaction. Its first failure sticks: later steps do nothing and commit returns that error.
+ */
+int store_txn_begin(struct store *s, struct store_txn **out) MUST_USE;
+/* As store_snapshot_get, and sees the transaction's own writes. ERR_NOTFOUND and ERR_RANGE do not stick. */
+int store_txn_get(struct store_txn *t, enum store_table table, const void *key, size_t key_len, void *out,
+	size_t cap, size_t *len) MUST_USE;
+/* Writes or overwrites. ERR_FULL, ERR_STORE, ERR_RANGE (key or value too long); all stick. */
+int store_txn_put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len);
+/* Deletes; a key that is not there is fine. ERR_STORE, sticks. */
+int store_txn_delete(struct store_txn *t, enum store_table table, const void *key, size_t key_len);
+/* Copies the smallest key of the table. ERR_NOTFOUND: the table is empty. Others as store_txn_get. */
+int store_txn_first(
+	struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len) MUST_USE;
+/* Ends the transaction. OK: durable and visible; without writes it costs nothing. ERR_FULL: the disk is full
+ * or refuses writes; nothing was changed, a later transaction may succeed. ERR_STORE: damage; nothing was
+ * acknowledged. *t is NULL afterwards in every case. */
+int store_txn_commit(struct store_txn **t) MUST_USE;
+void store_txn_abort(struct store_txn **t); /* accepts NULL inside; sets it to NULL */

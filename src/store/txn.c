@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "store/internal.h"
+
+/* Remembers the first failure. */
+static int stick(struct store_txn *t, int code)
+{
+	/* LMDB says EIO for a write that came out short, which is how a disk fills up. Also after a real I/O
+	 * error the transaction is undone: its pages are referenced by nothing, and the next one writes its
+	 * own anew. (A failure that LMDB itself cannot undo makes it refuse the next transaction.) */
+	int rc = code == EIO ? ERR_FULL : store_map_error(code);
+	if (rc == ERR_SYSTEM) /* once the store is open, no access is as bad as no page */
+		rc = ERR_STORE;
+	if (rc && !t->failed)
+		t->failed = rc;
+	return rc;
+}
+
+/* Left in the middle of LMDB: it still holds the writers' lock. */
+static int abandon(struct store_txn *t)
+{
+	t->store->abandoned = true;
+	return t->failed = ERR_STORE;
+}
+
+int store_txn_begin(struct store *s, struct store_txn **out)
+{
+	struct store_txn *t = &s->writer;
+	*out = NULL;
+	if (STORE_GUARD())
+		return abandon(t);
+	t->failed = OK;
+	int rc = stick(t, mdb_txn_begin(s->env, NULL, 0, &t->txn));
+	store_guard_end();
+	if (!rc)
+		*out = t;
+	return rc;
+}
+
+static int copy_out(const MDB_val *from, void *out, size_t cap, size_t *len)
+{
+	if (from->mv_size > cap)
+		return ERR_RANGE;
+	memcpy(out, from->mv_data, from->mv_size);
+	*len = from->mv_size;
+	return OK;
+}
+
+int store_txn_get(struct store_txn *t, enum store_table table, const void *key, size_t key_len, void *out,
+	size_t cap, size_t *len)
+{
+	if (t->failed)
+		return t->failed;
+	if (STORE_GUARD())
+		return abandon(t);
+	MDB_val k = {key_len, (void *)key}, value;
+	int code = mdb_get(t->txn, t->store->tables[table], &k, &value);
+	int rc = code == MDB_NOTFOUND ? ERR_NOTFOUND
+		 : code               ? stick(t, code)
+				      : copy_out(&value, out, cap, len);
+	store_guard_end();
+	return rc;
+}
+
+int store_txn_put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	if (t->failed)
+		return t->failed;
+	if (!key_len || key_len > STORE_MAX_KEY || value_len > STORE_MAX_VALUE)
+		return t->failed = ERR_RANGE;
+	if (STORE_GUARD())
+		return abandon(t);
+	MDB_val k = {key_len, (void *)key}, v = {value_len, (void *)value};
+	int rc = stick(t, mdb_put(t->txn, t->store->tables[table], &k, &v, 0));
+	store_guard_end();
+	return rc;
+}
+
+int store_txn_delete(struct store_txn *t, enum store_table table, const void *key, size_t key_len)
+{
+	if (t->failed)
+		return t->failed;
+	if (STORE_GUARD())
+		return abandon(t);
+	MDB_val k = {key_len, (void *)key};
+	int code = mdb_del(t->txn, t->store->tables[table], &k, NULL);
+	int rc = code == MDB_NOTFOUND ? OK : stick(t, code);
+	store_guard_end();
+	return rc;
+}
+
+int store_txn_first(struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len)
+{
+	if (t->failed)
+		return t->failed;
+	if (STORE_GUARD())
+		return abandon(t);
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int code = mdb_cursor_open(t->txn, t->store->tables[table], &cursor);
+	int rc = stick(t, code);
+	if (!code) {
+		code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+		rc = code == MDB_NOTFOUND ? ERR_NOTFOUND
+		     : code               ? stick(t, code)
+					  : copy_out(&k, key, cap, key_len);
+		mdb_cursor_close(cursor);
+	}
+	store_guard_end();
+	return rc;
+}
+
+int store_txn_commit(struct store_txn **handle)
+{
+	struct store_txn *t = *handle;
+	*handle = NULL;
+	if (t->failed) {
+		int rc = t->failed;
+		store_txn_abort(&t);
+		return rc;
+	}
+	if (STORE_GUARD())
+		return abandon(t);
+	MDB_txn *txn = t->txn;
+	t->txn = NULL; /* gone whatever commit returns */
+	int rc = stick(t, mdb_txn_commit(txn));
+	store_guard_end();
+	return rc;
+}
+
+void store_txn_abort(struct store_txn **handle)
+{
+	struct store_txn *t = *handle;
+	*handle = NULL;
+	if (!t || !t->txn)
+		return;
+	/* After damage LMDB's own lists cannot be trusted: leave it, the process is about to end (see
+	 * store.h). */
+	if (t->failed == ERR_STORE) {
+		abandon(t);
+		return;
+	}
+	mdb_txn_abort(t->txn);
+	t->txn = NULL;
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "unit.h"
+
+#include "delegate/delegate.h"
+#include "delegate/limits.h"
+#include "tempdir.h"
+
+enum { SECOND = 1000, HOUR = 3600 * SECOND };
+
+static const struct delegate_rules rules = {.value_lifetime = HOUR, .max_values = 32};
+static struct tempdir dir;
+static struct store *store;
+static struct store_snapshot *view;
+static uint16_t zone;
+
+static struct store_txn *begin(void)
+{
+	struct store_txn *t;
+	assert_int_equal(store_txn_begin(store, &t), OK);
+	return t;
+}
+
+static void commit(struct store_txn *t)
+{
+	assert_int_equal(store_txn_commit(&t), OK);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	dir = tempdir_make();
+	assert_int_equal(store_open(dir.path, STORE_WRITE, NULL, &store), OK);
+	assert_int_equal(store_snapshot_new(store, &view), OK);
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_zone_id(t, "auth.example.org", &zone), OK);
+	commit(t);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	store_snapshot_free(&view);
+	store_close(&store);
+	tempdir_remove(dir.path);
+	return 0;
+}
+
+static struct delegate_credentials registered(const struct delegate_allow *allow)
+{
+	static const struct delegate_allow everyone = {.count = 0};
+	struct delegate_credentials c;
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_register(t, zone, allow ? allow : &everyone, 0, &c), OK);
+	commit(t);
+	return c;
+}
+
+/* 43 characters, of which the last two count. */
+static const char *value(unsigned n)
+{
+	static char texts[4][DELEGATE_VALUE_LEN + 1];
+	static unsigned next;
+	char *out = texts[next++ % 4];
+	memset(out, 'v', DELEGATE_VALUE_LEN - 4);
+	snprintf(out + DELEGATE_VALUE_LEN - 4, 5, "%04u", n % 10000);
+	return out;
+}
+
+static int put(const struct delegate_credentials *c, const char *text, int64_t now)
+{
+	struct store_txn *t = begin();
+	int rc = delegate_put(t, &c->id, text, &rules, now);
+	commit(t);
+	return rc;
+}
+
+/* The live values by their numbers, as "1 2 3". */
+static const char *live(const struct delegate_credentials *c, int64_t now)
+{
+	static char out[256];
+	struct delegate_values v;
+	assert_int_equal(store_snapshot_renew(view), OK);
+	assert_int_equal(
+		delegate_lookup(view, zone, (const uint8_t *)c->id.label, strlen(c->id.label), now, &v), OK);
+	out[0] = 0;
+	for (size_t i = 0; i < v.count; i++) {
+		assert_int_equal(v.rdata[i][0], DELEGATE_VALUE_LEN);
+		size_t n = strlen(out);
+		char number[5] = "";
+		memcpy(number, v.rdata[i] + 1 + DELEGATE_VALUE_LEN - 4, 4);
+		snprintf(out + n, sizeof out - n, "%s%d", n ? " " : "", (int)strtol(number, NULL, 10));
+	}
+	return out;
+}
+
+static void a_zone_keeps_its_id(void **state)
+{
+	(void)state;
+	uint16_t again, other;
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_zone_id(t, "other.example", &other), OK);
+	assert_int_equal(delegate_zone_id(t, "auth.example.org", &again), OK);
+	commit(t);
+	assert_int_equal(again, zone);
+	assert_int_not_equal(other, zone);
+}
+
+static void registration_gives_random_credentials(void **state)
+{
+	(void)state;
+	struct delegate_credentials a = registered(NULL), b = registered(NULL);
+	assert_int_equal(strlen(a.id.label), 36);
+	assert_int_equal(strlen(a.key_id), 36);
+	assert_int_equal(strlen(a.secret), 40);
+	assert_string_not_equal(a.id.label, b.id.label);
+	assert_string_not_equal(a.key_id, b.key_id);
+	assert_string_not_equal(a.secret, b.secret);
+	assert_string_equal(live(&a, 0), ""); /* it exists, without a value */
+}
+
+static void lookup_is_by_zone_and_label_in_either_case(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	struct delegate_values v;
+	uint8_t upper[36], label[64] = {0};
+	for (size_t i = 0; i < 36; i++)
+		upper[i] = (uint8_t)(c.id.label[i] >= 'a' ? c.id.label[i] - 32 : c.id.label[i]);
+	assert_int_equal(store_snapshot_renew(view), OK);
+	assert_int_equal(delegate_lookup(view, zone, upper, 36, 0, &v), OK);
+	assert_int_equal(delegate_lookup(view, (uint16_t)(zone + 1), upper, 36, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_lookup(view, zone, upper, 35, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_lookup(view, zone, label, 63, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_lookup(view, zone, label, 0, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_lookup(view, zone, label, 64, 0, &v), ERR_NOTFOUND);
+}
+
+static void a_lost_snapshot_is_not_a_missing_delegate(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	struct delegate_values v;
+	store_snapshot_release(view);
+	assert_int_equal(delegate_lookup(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), ERR_STORE);
+}
+
+/* A wildcard and its base name need two at once; a repeated one evicts nothing. */
+static void values_are_kept_in_order_and_once(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	assert_int_equal(put(&c, value(1), 0), OK);
+	assert_int_equal(put(&c, value(2), 0), OK);
+	assert_int_equal(put(&c, value(1), 0), OK);
+	assert_string_equal(live(&c, 0), "1 2");
+}
+
+static void the_oldest_makes_room(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	struct delegate_rules two = {.value_lifetime = HOUR, .max_values = 2};
+	struct store_txn *t = begin();
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(delegate_put(t, &c.id, value(i), &two, 0), OK);
+	commit(t);
+	assert_string_equal(live(&c, 0), "2 3");
+	for (unsigned i = 10; i < 60; i++)
+		assert_int_equal(put(&c, value(i), 0), OK);
+	struct delegate_values v;
+	assert_int_equal(store_snapshot_renew(view), OK);
+	assert_int_equal(delegate_lookup(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), OK);
+	assert_int_equal(v.count, 32);
+}
+
+static void values_expire_and_a_repeat_prolongs(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	assert_int_equal(put(&c, value(1), 0), OK);
+	assert_int_equal(put(&c, value(2), 10 * SECOND), OK);
+	assert_string_equal(live(&c, HOUR - 1), "1 2");
+	assert_string_equal(live(&c, HOUR), "2");
+	assert_int_equal(put(&c, value(1), 20 * SECOND), OK);
+	assert_string_equal(live(&c, HOUR + 15 * SECOND), "1");
+	assert_string_equal(live(&c, HOUR + 20 * SECOND), "");
+}
+
+static void what_is_withdrawn_is_gone_and_nothing_else(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	assert_int_equal(put(&c, value(1), 0), OK);
+	assert_int_equal(put(&c, value(2), 0), OK);
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_withdraw(t, &c.id, value(1), 0), OK);
+	assert_int_equal(delegate_withdraw(t, &c.id, value(9), 0), OK);
+	assert_int_equal(delegate_withdraw(t, &c.id, "short", 0), ERR_INVALID);
+	commit(t);
+	assert_string_equal(live(&c, 0), "2");
+}
+
+static void only_values_are_taken(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"", "short", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv",
+		"vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv=", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv.",
+		"vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv "};
+	struct delegate_credentials c = registered(NULL);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(put(&c, bad[i], 0), ERR_INVALID);
+	/* What the peer's own tests publish: any 43 characters of the alphabet, digest or not. */
+	assert_int_equal(put(&c, "___validation_token_received_from_the_ca___", 0), OK);
+	struct delegate_credentials unknown = c;
+	unknown.id.label[0] = unknown.id.label[0] == 'a' ? 'b' : 'a';
+	assert_int_equal(put(&unknown, value(1), 0), ERR_NOTFOUND);
+}
+
+static int sweep(int64_t now, unsigned max, int64_t *next)
+{
+	struct store_txn *t = begin();
+	int rc = delegate_sweep(t, now, max, next);
+	commit(t);
+	return rc;
+}
+
+/* Once swept, a value does not come back when the clock is set back. */
+static void sweeping_removes_what_has_expired(void **state)
+{
+	(void)state;
+	struct delegate_credentials a = registered(NULL), b = registered(NULL);
+	int64_t next;
+	assert_int_equal(sweep(0, 100, &next), OK);
+	assert_true(next == INT64_MAX);
+	assert_int_equal(put(&a, value(1), 0), OK);
+	assert_int_equal(put(&a, value(2), 5 * SECOND), OK);
+	assert_int_equal(put(&b, value(3), 7 * SECOND), OK);
+	assert_int_equal(sweep(HOUR - 1, 100, &next), OK);
+	assert_true(next == HOUR);
+	assert_int_equal(sweep(HOUR, 100, &next), OK);
+	assert_true(next == HOUR + 5 * SECOND);
+	assert_string_equal(live(&a, 0), "2");
+	assert_int_equal(sweep(2 * HOUR, 1, &next), OK); /* bounded */
+	assert_string_equal(live(&a, 0), "");
+	assert_string_equal(live(&b, 0), "3");
+	assert_int_equal(sweep(2 * HOUR, 100, &next), OK);
+	assert_string_equal(live(&b, 0), "");
+	assert_true(next == INT64_MAX);
+}
+
+static void refreshing_for_ever_leaves_one_expiry_entry(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	uint8_t key[STORE_MAX_KEY];
+	size_t len;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(put(&c, value(1), i), OK);
+	struct store_txn *t = begin();
+	assert_int_equal(store_txn_first(t, STORE_EXPIRY, key, sizeof key, &len), OK);
+	assert_int_equal(store_txn_delete(t, STORE_EXPIRY, key, len), OK);
+	assert_int_equal(store_txn_first(t, STORE_EXPIRY, key, sizeof key, &len), ERR_NOTFOUND);
+	store_txn_abort(&t);
+}
+
+static int authenticate(const char *key_id, const char *secret, const char *from, struct delegate_id *id)
+{
+	struct address client;
+	assert_int_equal(address_parse(from, &client), OK);
+	struct store_txn *t = begin();
+	int rc = delegate_authenticate(t, key_id, secret, &client, id);
+	commit(t);
+	return rc;
+}
+
+static void a_key_opens_its_delegate_only(void **state)
+{
+	(void)state;
+	struct delegate_credentials a = registered(NULL), b = registered(NULL);
+	struct delegate_id id;
+	char wrong[SECURE_SECRET_LEN + 1];
+	assert_int_equal(authenticate(a.key_id, a.secret, "192.0.2.1", &id), OK);
+	assert_string_equal(id.label, a.id.label);
+	assert_int_equal(id.zone, zone);
+	assert_int_equal(authenticate(a.key_id, b.secret, "192.0.2.1", &id), ERR_FORBIDDEN);
+	assert_int_equal(authenticate(b.key_id, a.secret, "192.0.2.1", &id), ERR_FORBIDDEN);
+	assert_int_equal(authenticate(a.id.label, a.secret, "192.0.2.1", &id), ERR_FORBIDDEN);
+	assert_int_equal(authenticate("", "", "192.0.2.1", &id), ERR_FORBIDDEN);
+	for (size_t i = 0; i < SECURE_SECRET_LEN; i++) { /* every character counts */
+		memcpy(wrong, a.secret, sizeof wrong);
+		wrong[i] = wrong[i] == 'A' ? 'B' : 'A';
+		assert_int_equal(authenticate(a.key_id, wrong, "192.0.2.1", &id), ERR_FORBIDDEN);
+		memcpy(wrong, a.secret, sizeof wrong);
+		wrong[i] = 0; /* and a prefix is not enough */
+		assert_int_equal(authenticate(a.key_id, wrong, "192.0.2.1", &id), ERR_FORBIDDEN);
+	}
+}
+
+static void an_allow_list_is_held(void **state)
+{
+	(void)state;
+	struct delegate_allow allow = {.count = 2};
+	struct delegate_id id;
+	assert_int_equal(prefix_parse("192.0.2.0/24", 12, &allow.prefixes[0]), OK);
+	assert_int_equal(prefix_parse("2001:db8::/32", 13, &allow.prefixes[1]), OK);
+	struct delegate_credentials c = registered(&allow);
+	assert_int_equal(authenticate(c.key_id, c.secret, "192.0.2.99", &id), OK);
+	assert_int_equal(authenticate(c.key_id, c.secret, "2001:db8::7", &id), OK);
+	assert_int_equal(authenticate(c.key_id, c.secret, "198.51.100.1", &id), ERR_FORBIDDEN);
+	assert_int_equal(authenticate(c.key_id, c.secret, "::1", &id), ERR_FORBIDDEN);
+}
+
+static int take(struct limits *l, const char *from, int64_t now, uint32_t *wait)
+{
+	struct address client;
+	assert_int_equal(address_parse(from, &client), OK);
+	return limits_take(l, &client, now, wait);
+}
+
+static void limits_are_per_address_and_per_day(void **state)
+{
+	(void)state;
+	struct limits *l;
+	uint32_t wait;
+	assert_int_equal(limits_new(2, 5, &l), OK);
+	assert_int_equal(take(l, "192.0.2.1", 1, &wait), OK);
+	assert_int_equal(take(l, "192.0.2.1", 1, &wait), OK);
+	assert_int_equal(take(l, "192.0.2.1", 1, &wait), ERR_LIMIT);
+	assert_int_equal(wait, 1800); /* two an hour: the next one comes back after half of it */
+	assert_int_equal(take(l, "192.0.2.2", 1, &wait), OK);
+	assert_int_equal(take(l, "192.0.2.1", 1 + HOUR / 2, &wait), OK);
+	assert_int_equal(take(l, "192.0.2.1", 1 + HOUR / 2, &wait), ERR_LIMIT);
+	/* A household with IPv6 has a /56. */
+	assert_int_equal(take(l, "2001:db8:0:ff00::1", 1 + HOUR / 2, &wait), OK);
+	/* The day's five are spent, whoever asks; one comes back after a fifth of a day. */
+	assert_int_equal(take(l, "198.51.100.7", 1 + HOUR / 2, &wait), ERR_LIMIT);
+	assert_in_range(wait, 4 * 3600, 5 * 3600);
+	assert_int_equal(take(l, "198.51.100.7", 1 + 5 * HOUR, &wait), OK);
+	limits_free(&l);
+	assert_int_equal(limits_new(1, 0, &l), OK);
+	assert_int_equal(take(l, "2001:db8:0:1::1", 1, &wait), OK);
+	assert_int_equal(take(l, "2001:db8:0:fe::9", 1, &wait), ERR_LIMIT);
+	assert_int_equal(take(l, "2001:db8:0:100::1", 1, &wait), OK);
+	limits_free(&l);
+	assert_int_equal(limits_new(0, 0, &l), OK); /* none */
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(take(l, "192.0.2.1", 1, &wait), OK);
+	limits_free(&l);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_zone_keeps_its_id),
+		TEST(registration_gives_random_credentials),
+		TEST(lookup_is_by_zone_and_label_in_either_case),
+		TEST(a_lost_snapshot_is_not_a_missing_delegate),
+		TEST(values_are_kept_in_order_and_once),
+		TEST(the_oldest_makes_room),
+		TEST(values_expire_and_a_repeat_prolongs),
+		TEST(what_is_withdrawn_is_gone_and_nothing_else),
+		TEST(only_values_are_taken),
+		TEST(sweeping_removes_what_has_expired),
+		TEST(refreshing_for_ever_leaves_one_expiry_entry),
+		TEST(a_key_opens_its_delegate_only),
+		TEST(an_allow_list_is_held),
+		cmocka_unit_test(limits_are_per_address_and_per_day),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
