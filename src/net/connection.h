@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* One TCP connection's conversation: queries in, replies out, over a non-blocking socket. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "net/internal.h"
+#include "net/net.h"
+#include "net/stream.h"
+
+enum {
+	TCP_READ = 16 << 10,  /* at most in one go; 200 pipelined queries fit */
+	TCP_FLUSH = 16 << 10, /* replies are sent when they exceed this */
+	TCP_INPUT = STREAM_PREFIX + STREAM_QUERY_MAX + TCP_READ,
+	TCP_OUTPUT = TCP_FLUSH + STREAM_PREFIX + STREAM_ANSWER_MAX,
+};
+
+struct connection {
+	struct watch watch; /* first: epoll hands out its address */
+	TAILQ_ENTRY(connection) link;
+	struct endpoint client;
+	struct backlog in;   /* read, not answered: a started message or, while `out` waits, whole ones */
+	struct backlog out;  /* answered, not taken by the peer */
+	int64_t active;      /* when it was last accepted, asked or took its last reply */
+	int64_t message_due; /* 0: no message is started. Set with its first byte, never moved */
+	int64_t reply_due;   /* 0: nothing is unsent. Set with the first byte that has to wait, never moved */
+	uint32_t interest;   /* the epoll events it waits for */
+	bool asked;          /* at least one message was answered */
+	bool refused;        /* it spoke nonsense: nothing more is read, and with the last reply it ends */
+};
+
+/* What all connections of a loop share while one of them is served. */
+struct exchange {
+	const struct net_handler *handler;
+	int64_t limit; /* milliseconds for a started message or an unread reply */
+	int64_t now;
+	uint8_t in[TCP_INPUT], out[TCP_OUTPUT];
+};
+
+/* Sends what is unsent; reads, when there is something to be read, and answers. ERR_CLOSED: the connection is
+ * over, for whatever reason. */
+int connection_serve(struct exchange *x, struct connection *c, bool readable) MUST_USE;
+
+/* It has asked, and neither a message nor a reply is under way. One that has just been opened is not done:
+ * its first query is on the way. */
+bool connection_is_done(const struct connection *c);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Sockets of the DNS side: binding, UDP in batches, TCP streams of length-prefixed messages (RFC 1035
+ * section 4.2.2, RFC 7766) with deadlines. Knows nothing of DNS: what to answer is the handler's business.
+ * One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/address.h"
+#include "util/error.h"
+
+/* Bound sockets, non-blocking, close-on-exec. `shared`: SO_REUSEPORT, for several sockets on one endpoint,
+ * among which the kernel spreads clients. An IPv6 socket takes IPv6 only. Port 0: the kernel chooses. On
+ * ERR_SYSTEM errno says why (EADDRINUSE, EACCES, ...). */
+int net_udp_bind(const struct endpoint *e, bool shared, int *fd) MUST_USE;
+int net_tcp_listen(const struct endpoint *e, bool shared, int *fd) MUST_USE;
+
+struct net_message {
+	const uint8_t *data;
+	size_t len;
+	bool tcp;
+	struct endpoint client;
+	int64_t now; /* milliseconds since the epoch, read once per batch */
+};
+
+struct net_handler {
+	void *ctx;
+	/* Before and after the messages of one batch, around the answer() calls; nothing blocks between the
+	 * two. */
+	void (*batch_begin)(void *ctx);
+	void (*batch_end)(void *ctx);
+	/* Writes an answer of at most `cap` bytes to `out`; returns its length, 0 for none. */
+	size_t (*answer)(void *ctx, const struct net_message *m, uint8_t *out, size_t cap);
+};
+
+struct net_settings {
+	const int *udp; /* sockets from net_udp_bind; stay the caller's */
+	size_t udp_count;
+	const int *tcp; /* from net_tcp_listen; stay the caller's */
+	size_t tcp_count;
+	int stop; /* readable: answer what has arrived, close connections between messages, return */
+	size_t tcp_connections; /* at most, in total; the one idle longest makes room */
+	int64_t tcp_idle;    /* milliseconds without a complete message after which a connection is closed */
+	int64_t tcp_message; /* milliseconds a started message, or a reply the peer does not read, may take */
+};
+
+/* Serves until `stop` is readable, and at most a second longer for what is under way. Dropped without a word:
+ * datagrams above 1472 bytes or from port 0. A TCP message above 4096 bytes, or of none, ends its connection.
+ * Answers over UDP have a cap of 1232, over TCP of 65535. ERR_NOMEM, ERR_SYSTEM: could not start. */
+int net_run(const struct net_settings *s, const struct net_handler *h) MUST_USE;
