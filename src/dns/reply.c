@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The reply as a packet: memory, size, what stands at its end. What it says is decided in answer.c. */
+#include "dns/internal.h"
+
+#include <libknot/descriptor.h>
+#include <libknot/rrtype/opt.h>
+
+#include "util/cursor.h"
+
+/* RFC 8945 section 4.2: error code, and sizes of parts of the RDATA. */
+enum { TSIG_ERROR_BADKEY = 17, TSIG_TIME_AND_FUDGE = 6 + 2, TSIG_REST = 4 * 2 };
+
+static void *arena_alloc(void *ctx, size_t len)
+{
+	struct dns_arena *a = ctx;
+	size_t room = (len + 15) & ~(size_t)15;
+	if (room < len || room > sizeof a->bytes - a->used)
+		return NULL;
+	void *p = a->bytes + a->used;
+	a->used += room;
+	return p;
+}
+
+static void arena_free(void *p)
+{
+	(void)p; /* all at once, by the next query */
+}
+
+void dns_arena_init(struct dns_arena *a, knot_mm_t *mm)
+{
+	a->used = 0;
+	*mm = (knot_mm_t){.ctx = a, .alloc = arena_alloc, .free = arena_free};
+}
+
+int dns_reply_begin(struct dns_reply *r, struct dns_arena *a, knot_mm_t *mm, const struct dns_query *q,
+	uint8_t *out, size_t cap)
+{
+	a->used = 0;
+	*r = (struct dns_reply){.mm = mm, .query = q, .ede = DNS_EDE_NONE};
+	/* libknot takes the query without const, but is told to leave it as it is (KNOT_PF_KEEPWIRE). */
+	r->in = knot_pkt_new((void *)q->wire, (uint16_t)q->len, mm);
+	r->out = knot_pkt_new(out, (uint16_t)(cap < UINT16_MAX ? cap : UINT16_MAX), mm);
+	return r->in && r->out ? OK : ERR_NOMEM;
+}
+
+/* RFC 6891 section 6.2.3: what the client takes, where less than 512 means 512; and never more than we send.
+ */
+static size_t udp_limit(const struct dns_reply *r)
+{
+	if (!r->edns)
+		return DNS_UDP_SIZE_PLAIN;
+	size_t offered = knot_edns_get_payload(r->in->opt_rr);
+	if (offered < DNS_UDP_SIZE_PLAIN)
+		return DNS_UDP_SIZE_PLAIN;
+	return offered < DNS_UDP_SIZE ? offered : DNS_UDP_SIZE;
+}
+
+int dns_reply_question(struct dns_reply *r, size_t cap)
+{
+	size_t limit = r->query->tcp ? UINT16_MAX : udp_limit(r);
+	r->out->max_size = limit < cap ? limit : cap;
+	if (knot_pkt_init_response(r->out, r->in))
+		return ERR_RANGE;
+	/* A question that could not be parsed is not echoed. */
+	knot_wire_set_qdcount(r->out->wire, r->in->qname_size ? 1 : 0);
+	/* The room for OPT must be taken before anything else claims it. */
+	if (r->edns && knot_pkt_reserve(r->out, KNOT_EDNS_MIN_SIZE))
+		return ERR_RANGE;
+	return OK;
+}
+
+int dns_reply_put(struct dns_reply *r, uint16_t hint, const knot_rrset_t *set)
+{
+	return knot_pkt_put(r->out, hint, set, KNOT_PF_NOTRUNC) ? ERR_RANGE : OK;
+}
+
+/* RFC 6891 section 6.1.3: version 0 whatever was asked, DO as in the query (RFC 3225 section 3), other flags
+ * zero, no option but our own. */
+static int put_opt(struct dns_reply *r)
+{
+	knot_rrset_t opt;
+	if (knot_pkt_reclaim(r->out, KNOT_EDNS_MIN_SIZE))
+		return ERR_RANGE;
+	if (knot_edns_init(&opt, DNS_UDP_SIZE, (uint8_t)(r->rcode >> 4), KNOT_EDNS_VERSION, r->mm))
+		return ERR_NOMEM;
+	if (knot_edns_do(r->in->opt_rr))
+		knot_edns_set_do(&opt);
+	uint8_t code[2] = {(uint8_t)(r->ede >> 8), (uint8_t)r->ede};
+	if (r->ede != DNS_EDE_NONE &&
+		knot_edns_add_option(&opt, KNOT_EDNS_OPTION_EDE, sizeof code, code, r->mm))
+		return ERR_NOMEM;
+	return dns_reply_put(r, KNOT_COMPR_HINT_NONE, &opt);
+}
+
+/* RFC 8945 section 5.2.1: the key is unknown; the reply says so in a TSIG record without a MAC. Name,
+ * algorithm, time and fudge are the request's. Written by hand: libknot would compress the owner. ERR_RANGE:
+ * no room. */
+static int put_bad_key(struct dns_reply *r)
+{
+	const knot_rrset_t *asked = r->in->tsig_rr;
+	const knot_rdata_t *data = asked->rrs.rdata;
+	size_t same = knot_dname_size(data->data) + TSIG_TIME_AND_FUDGE, len;
+	if (same > data->len)
+		return ERR_RANGE;
+
+	struct writer w = writer_over(r->out->wire + r->out->size, r->out->max_size - r->out->size);
+	write_bytes(&w, asked->owner, knot_dname_size(asked->owner));
+	write_u16(&w, KNOT_RRTYPE_TSIG);
+	write_u16(&w, KNOT_CLASS_ANY);
+	write_u32(&w, 0); /* TTL */
+	write_u16(&w, (uint16_t)(same + TSIG_REST));
+	write_bytes(&w, data->data, same);
+	write_u16(&w, 0); /* MAC size */
+	write_u16(&w, knot_wire_get_id(r->in->wire));
+	write_u16(&w, TSIG_ERROR_BADKEY);
+	write_u16(&w, 0); /* size of other data */
+	int err = writer_finish(&w, &len);
+	if (err)
+		return err;
+	r->out->size += len;
+	knot_wire_add_arcount(r->out->wire, 1);
+	return OK;
+}
+
+/* AD and CD stay clear: nothing here is validated (RFC 4035 section 3.1.6); RA too: no recursion. */
+static void set_flags(const struct dns_reply *r)
+{
+	uint8_t *wire = r->out->wire, asked = knot_wire_get_flags1(r->in->wire);
+	uint8_t opcode = asked & KNOT_WIRE_OPCODE_MASK;
+	uint8_t flags = KNOT_WIRE_QR_MASK | opcode;
+	/* RFC 8906 section 3.1.4: to an unknown opcode only QR and the opcode go back; RD belongs to QUERY.
+	 */
+	if (opcode == 0)
+		flags |= asked & KNOT_WIRE_RD_MASK;
+	if (r->authoritative)
+		flags |= KNOT_WIRE_AA_MASK;
+	if (r->truncated)
+		flags |= KNOT_WIRE_TC_MASK;
+	knot_wire_set_flags1(wire, flags);
+	knot_wire_set_flags2(wire, KNOT_EDNS_RCODE_LO(r->rcode));
+}
+
+size_t dns_reply_finish(struct dns_reply *r)
+{
+	if (knot_pkt_begin(r->out, KNOT_ADDITIONAL) || (r->edns && put_opt(r)))
+		return 0;
+	/* Names of 255 octets do not fit beside each other: then NOTAUTH without TSIG, but marked as cut (RFC
+	 * 8945 section 5.3.1). */
+	if (r->bad_key && put_bad_key(r))
+		r->truncated = true;
+	set_flags(r);
+	return r->out->size;
+}

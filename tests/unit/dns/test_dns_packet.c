@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Packets that are not plain queries: headers, names, malformed and hostile bytes. */
+#include "dns/fixture.h"
+
+static const uint8_t *wire(void)
+{
+	return fx.query.bytes;
+}
+
+/* RFC 1035 section 4.1.1; two servers must never answer each other's answers. */
+static void what_is_no_query_is_dropped(void **state)
+{
+	(void)state;
+	static const uint16_t flags[] = {F_QR, F_QR | F_AA, F_QR | 4 << 11, F_QR | 5 << 11, F_QR | 3};
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		message_begin(&fx.query, flags[i], 1);
+		message_question(&fx.query, "live.auth.example", T_TXT, IN);
+		assert_int_equal(send_query(), 0);
+	}
+	message_begin(&fx.query, 0, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	for (size_t len = 0; len < 12; len++)
+		assert_int_equal(send_bytes(wire(), len, 512), 0);
+	static const uint16_t ports[] = {0, 7, 19};
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+		fx.port = ports[i];
+		assert_int_equal(send_query(), 0);
+	}
+	fx.port = 53; /* resolvers bound to one port: their replies carry QR and are dropped above */
+	assert_true(send_query() > 0);
+	assert_int_equal(send_bytes(wire(), message_len(&fx.query), 511), 0);
+}
+
+/* RFC 8906 section 3.1.4: opcode and id back, every flag but QR clear. */
+static void other_opcodes_are_not_implemented(void **state)
+{
+	(void)state;
+	for (unsigned opcode = 1; opcode < 16; opcode++) {
+		message_begin(&fx.query,
+			(uint16_t)(opcode << 11 | F_AA | F_TC | F_RD | F_RA | F_Z | F_AD | F_CD), 1);
+		message_question(&fx.query, "live.auth.example", T_TXT, IN);
+		assert_true(send_query() >= 12);
+		expect_refusal(&fx.reply, NOTIMP);
+		assert_int_equal(fx.reply.flags, F_QR | opcode << 11);
+		message_begin(&fx.query, (uint16_t)(opcode << 11), 0); /* header alone */
+		assert_int_equal(send_query(), 12);
+		expect_refusal(&fx.reply, NOTIMP);
+	}
+}
+
+static void header_flags_are_not_copied(void **state)
+{
+	(void)state;
+	message_begin(&fx.query, F_AA | F_TC | F_RA | F_Z | F_AD | F_CD | 9, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	assert_true(send_query() > 0);
+	assert_int_equal(fx.reply.flags, F_QR | F_AA);
+	assert_int_equal(fx.reply.rcode, NOERROR);
+	assert_int_equal(fx.reply.counts[1], 2);
+}
+
+/* RFC 9619 */
+static void exactly_one_question(void **state)
+{
+	(void)state;
+	static const uint16_t counts[] = {0, 2, 3, 65535};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		message_begin(&fx.query, F_RD, counts[i]);
+		for (unsigned k = 0; k < counts[i] && k < 3; k++)
+			message_question(&fx.query, "live.auth.example", T_TXT, IN);
+		assert_true(send_query() > 0);
+		expect_refusal(&fx.reply, FORMERR);
+	}
+}
+
+static void other_classes_are_refused(void **state)
+{
+	(void)state;
+	static const uint16_t classes[] = {0, 2, CH, 4, 254, 255, 666, 65535};
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+		expect_refusal(ask_class("live.auth.example", T_TXT, classes[i]), REFUSED);
+		expect_refusal(ask_class("auth.example", T_SOA, classes[i]), REFUSED);
+		expect_refusal(ask_class("version.bind", T_TXT, classes[i]), REFUSED);
+		expect_refusal(ask_class("id.server", T_TXT, classes[i]), REFUSED);
+	}
+}
+
+static void transfers_are_refused(void **state)
+{
+	(void)state;
+	for (fx.tcp = false;; fx.tcp = true) {
+		expect_refusal(ask("auth.example", T_AXFR), REFUSED);
+		expect_refusal(ask("auth.example", T_IXFR), REFUSED);
+		message_begin(&fx.query, 0, 1); /* as RFC 1995 section 3 has it */
+		message_question(&fx.query, "auth.example", T_IXFR, IN);
+		message_count(&fx.query, 2, 1);
+		write_name(&fx.query.w, "auth.example");
+		write_bytes(&fx.query.w, "\0\6\0\1\0\0\0\0\0\x16\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+			32);
+		assert_true(send_query() > 0);
+		expect_refusal(&fx.reply, REFUSED);
+		if (fx.tcp)
+			break;
+	}
+}
+
+/* --- Names --- */
+
+/* `labels` labels of `len` bytes before "auth.example". */
+static void long_question(unsigned labels, size_t len, size_t last)
+{
+	uint8_t label[64];
+	memset(label, 'x', sizeof label);
+	message_begin(&fx.query, 0, 1);
+	for (unsigned i = 0; i < labels; i++)
+		write_string(&fx.query.w, label, len);
+	if (last)
+		write_string(&fx.query.w, label, last);
+	message_question(&fx.query, "auth.example", T_TXT, IN);
+}
+
+static void names_up_to_255_octets(void **state)
+{
+	(void)state;
+	/* 3 x 64 + 49 + 14 = 255 */
+	long_question(3, 63, 48);
+	assert_true(send_query() > 0);
+	expect_denial(&fx.reply, NXDOMAIN, "auth.example", 5);
+	assert_int_equal(fx.reply.question_len, 255 + 4);
+	for (size_t last = 49; last < 52; last++) { /* 256 and more */
+		long_question(3, 63, last);
+		expect_formerr();
+		assert_int_equal(fx.reply.counts[0], 0);
+	}
+	long_question(120, 1, 0); /* 122 labels, 254 octets */
+	assert_true(send_query() > 0);
+	expect_denial(&fx.reply, NXDOMAIN, "auth.example", 5);
+	message_begin(&fx.query, 0, 1); /* 127 labels, none ours */
+	for (unsigned i = 0; i < 127; i++)
+		write_string(&fx.query.w, "x", 1);
+	write_bytes(&fx.query.w, "\0\0\1\0\1", 5);
+	assert_true(send_query() > 0);
+	expect_refusal(&fx.reply, REFUSED);
+	/* A label of 63 is a delegate's largest. */
+	long_question(1, 63, 0);
+	assert_true(send_query() > 0);
+	expect_denial(&fx.reply, NXDOMAIN, "auth.example", 5);
+}
+
+static void any_byte_may_stand_in_a_label(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		uint8_t label[3] = {'l', (uint8_t)c, 'e'};
+		message_begin(&fx.query, 0, 1);
+		write_string(&fx.query.w, label, sizeof label);
+		message_question(&fx.query, "auth.example", T_TXT, IN);
+		assert_true(send_query() > 0);
+		expect_denial(&fx.reply, NXDOMAIN, "auth.example", 5);
+	}
+}
+
+/* --- Malformed bytes --- */
+
+static void bad_question_names_are_formerr(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} names[] = {
+		{"\x40"
+		 "a\0",
+			3}, /* label types 01 and 10, RFC 6891 section 5 */
+		{"\x80"
+		 "a\0",
+			3},
+		{"\xc0\x0c", 2},    /* a pointer to itself, */
+		{"\xc0\x00", 2},    /* to the header, */
+		{"\xc0\x0e", 2},    /* forward, */
+		{"\xc0\xff", 2},    /* beyond the end, */
+		{"\1a\xc0\x0c", 4}, /* in a loop */
+		{"\x3f", 1},        /* a label longer than the message */
+		{"", 0},
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		message_begin(&fx.query, 0, 1);
+		write_bytes(&fx.query.w, names[i].bytes, names[i].len);
+		write_bytes(&fx.query.w, "\0\x10\0\1", i < 7 ? 4 : 0);
+		expect_formerr();
+		assert_int_equal(fx.reply.counts[0], 0);
+	}
+}
+
+static void wrong_counts_and_trailing_bytes_are_formerr(void **state)
+{
+	(void)state;
+	for (unsigned section = 1; section < 4; section++) {
+		static const uint16_t counts[] = {1, 2, 255, 65535};
+		for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+			message_begin(&fx.query, 0, 1);
+			message_question(&fx.query, "live.auth.example", T_TXT, IN);
+			message_count(&fx.query, section, counts[i]);
+			expect_formerr();
+		}
+	}
+	message_begin(&fx.query, 0, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	write_u8(&fx.query.w, 0);
+	expect_formerr();
+	message_begin(&fx.query, 0, 1); /* OPT that is not counted */
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	message_opt(&fx.query, 1232, 0, NULL, 0);
+	message_count(&fx.query, 3, 0);
+	expect_formerr();
+}
+
+/* Thousands of records over TCP: refused, within bounded memory. */
+static void crowded_queries_are_formerr(void **state)
+{
+	(void)state;
+	fx.tcp = true;
+	message_begin(&fx.query, 0, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	message_count(&fx.query, 1, 5000);
+	for (unsigned i = 0; i < 5000; i++)
+		write_bytes(&fx.query.w, "\0\0\1\0\1\0\0\0\0\0\0", 11);
+	expect_formerr();
+}
+
+/* Whatever is cut off, the rest is refused or dropped, and never answered with data. */
+static void every_prefix_is_refused(void **state)
+{
+	(void)state;
+	message_begin(&fx.query, F_RD, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	message_opt(&fx.query, 1232, 0x8000,
+		"\0\3\0\0\0\xa\0\x8"
+		"12345678",
+		16);
+	message_tsig(&fx.query);
+	for (size_t len = 0; len < message_len(&fx.query); len++) {
+		size_t n = send_bytes(wire(), len, 512);
+		assert_true(len < 12 ? n == 0 : n > 0);
+		if (n)
+			expect_refusal(&fx.reply, FORMERR);
+	}
+}
+
+/* Every bit of a query turned over, every byte replaced: a well-formed reply or none. */
+static void damaged_queries_are_survived(void **state)
+{
+	(void)state;
+	message_begin(&fx.query, F_RD, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	message_opt(&fx.query, 1232, 0x8000,
+		"\0\3\0\0\0\xa\0\x8"
+		"12345678",
+		16);
+	message_tsig(&fx.query);
+	size_t len = message_len(&fx.query);
+	for (size_t i = 0; i < len; i++) {
+		uint8_t was = fx.query.bytes[i];
+		for (unsigned c = 0; c < 256; c++) {
+			fx.query.bytes[i] = (uint8_t)c;
+			send_bytes(wire(), len, 512);
+		}
+		fx.query.bytes[i] = was;
+	}
+}
+
+/* 65536 types x 16 opcodes would take long; the corners of both with five classes do not. */
+static void types_classes_opcodes(void **state)
+{
+	(void)state;
+	static const uint16_t types[] = {
+		0, 1, 6, 16, 41, 128, 249, 250, 251, 252, 253, 254, 255, 256, 32768, 65535};
+	static const uint16_t classes[] = {0, IN, CH, 255, 65535};
+	for (unsigned opcode = 0; opcode < 16; opcode++) {
+		for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+			for (size_t c = 0; c < sizeof classes / sizeof *classes; c++) {
+				message_begin(&fx.query, (uint16_t)(opcode << 11), 1);
+				message_question(&fx.query, "live.auth.example", types[t], classes[c]);
+				message_opt(&fx.query, 1232, 0, NULL, 0);
+				assert_true(send_query() > 0);
+				if (opcode || classes[c] != IN)
+					assert_int_equal(fx.reply.counts[1] + fx.reply.counts[2], 0);
+			}
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_query_is_dropped),
+		cmocka_unit_test(other_opcodes_are_not_implemented),
+		cmocka_unit_test(header_flags_are_not_copied),
+		cmocka_unit_test(exactly_one_question),
+		cmocka_unit_test(other_classes_are_refused),
+		cmocka_unit_test(transfers_are_refused),
+		cmocka_unit_test(names_up_to_255_octets),
+		cmocka_unit_test(any_byte_may_stand_in_a_label),
+		cmocka_unit_test(bad_question_names_are_formerr),
+		cmocka_unit_test(wrong_counts_and_trailing_bytes_are_formerr),
+		cmocka_unit_test(crowded_queries_are_formerr),
+		cmocka_unit_test(every_prefix_is_refused),
+		cmocka_unit_test(damaged_queries_are_survived),
+		cmocka_unit_test(types_classes_opcodes),
+	};
+	struct CMUnitTest each[sizeof tests / sizeof *tests];
+	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+		each[i] = tests[i];
+		each[i].setup_func = fixture_setup;
+		each[i].teardown_func = fixture_teardown;
+	}
+	return cmocka_run_group_tests(each, NULL, NULL);
+}
