@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What HTTP requests mean: the acme-dns API (/register, /update, /health) and httpreq/acmeproxy (/present,
+ * /cleanup), under every base path. Knows neither packets nor store: it asks the keeper. One file per
+ * endpoint family. */
+#pragma once
+
+#include "conf/conf.h"
+#include "http/http.h"
+#include "ipc/ipc.h"
+#include "util/error.h"
+
+struct api_settings {
+	const char *url; /* for server_url, no trailing slash; base path of the request is appended. NULL:
+			    left out */
+	const char *const *base_paths;
+	size_t base_path_count;
+};
+
+struct api;
+
+/* `client` must outlive it; the settings are copied. ERR_NOMEM. ERR_RANGE: a base path longer than 255 bytes.
+ */
+int api_new(const struct api_settings *s, struct ipc_client *client, struct api **out) MUST_USE;
+void api_free(struct api **a);
+
+/* The handler for http_start(); ctx is the struct api. */
+void api_handle(void *ctx, struct http_exchange *x, const struct http_request *r);

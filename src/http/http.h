@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* HTTP/1.1, plain or over TLS: requests in, responses out, at once or later. GnuTLS stays behind this header.
+ * Runs inside the caller's loop: no threads.
+ *
+ * The parser is our own and small because libmicrohttpd cannot be made strict enough: even with every guard
+ * its interface allows, version 0.9.75 takes folded lines, bare LF, NULs, a CR inside the request line and
+ * repeated spaces, and its own refusals are HTML.
+ *
+ * What the room itself refuses, always with a small JSON body {"error": "..."} and a closed connection:
+ * ambiguous framing (anything but at most one exact Content-Length, any Transfer-Encoding (501), not exactly
+ * one Host in HTTP/1.1, control characters, CR or LF alone, folded lines, spaces in names), other versions
+ * than 1.0 and 1.1 (505), targets that are not a plain path (percent-encoding, "..", absolute form), headers
+ * over HTTP_MAX_HEADERS bytes (431), bodies over HTTP_MAX_BODY (413). Cut without a word: requests not
+ * complete HTTP_REQUEST_SECONDS after the connection was made or, on a kept one, after their first byte;
+ * answers not taken within the same time.
+ *
+ * A POST without Content-Length has an empty body. "Expect: 100-continue" works. Connections are kept, except
+ * with HTTP/1.0, after a refusal, and from a trusted proxy (one request each). At HTTP_MAX_CONNECTIONS an
+ * idle one makes room for a new one, or else the one that has been sending its request longest. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/address.h"
+#include "util/diag.h"
+#include "util/error.h"
+
+enum {
+	HTTP_MAX_BODY = 8192,
+	HTTP_MAX_HEADERS = 8192,
+	HTTP_REQUEST_SECONDS = 10,
+	HTTP_IDLE_SECONDS = 30,
+	HTTP_MAX_CONNECTIONS = 2000
+};
+
+struct http_server;
+struct http_exchange; /* one request waiting for its response; valid until http_respond() */
+
+/* Lives until the handler returns. */
+struct http_request {
+	const char *method;
+	const char *path; /* as sent, without the query, not decoded; starts with '/' */
+	const char *body; /* NUL-terminated for convenience; may hold NULs */
+	size_t body_len;
+	struct address peer;   /* the other end of the connection */
+	struct address client; /* whose request it is: the peer, or what a trusted proxy says */
+	bool secure;           /* TLS, or a trusted proxy, or loopback: safe to carry keys */
+	const struct http_exchange *exchange; /* for http_header */
+};
+
+/* The value of a request header, name compared without case; NULL when absent. A header sent twice: NULL and
+ * *twice = true. */
+const char *http_header(const struct http_request *r, const char *name, bool *twice);
+
+struct http_response {
+	unsigned status;
+	const char *content_type; /* NULL: none */
+	const char *body;         /* copied */
+	size_t body_len;
+	const char *allow;    /* value of Allow, for 405; NULL: none */
+	unsigned retry_after; /* seconds; 0: no Retry-After */
+};
+
+/* Called once per complete request. It, or someone later, must call http_respond() exactly once. */
+typedef void http_handler(void *ctx, struct http_exchange *x, const struct http_request *r);
+
+struct http_settings {
+	const int *listen; /* listening TCP sockets, stay the caller's */
+	size_t listen_count;
+	const char *certificate; /* PEM chain and key files, both or none; read by http_start only */
+	const char *key;
+	const struct prefix *trusted_proxies; /* only these may set X-Forwarded-For; the rightmost untrusted
+						 entry counts */
+	size_t trusted_proxy_count;
+};
+
+/* Can these files be used? Says in `d` what is wrong (unreadable, not PEM, key does not match). ERR_INVALID.
+ */
+int http_check_certificate(const char *certificate, const char *key, struct diag *d) MUST_USE;
+
+/* ERR_INVALID: certificate (see http_check_certificate). ERR_NOMEM, ERR_SYSTEM. */
+int http_start(
+	const struct http_settings *s, http_handler *handler, void *ctx, struct http_server **out) MUST_USE;
+
+/* One epoll descriptor that is readable when there is something to do. */
+int http_fd(const struct http_server *s);
+/* Does what is to be done; call when readable and at least once a second. `now` is clock_mono_ms(). */
+void http_run(struct http_server *s, int64_t now);
+/* Stops accepting; what has been started goes on. */
+void http_quiesce(struct http_server *s);
+/* Connections with a request not yet answered completely, or opened within the last second without one yet.
+ */
+size_t http_busy(const struct http_server *s);
+/* Every exchange must have been answered. Accepts NULL inside; sets it to NULL. */
+void http_stop(struct http_server **s);
+
+/* Answers; the exchange is gone afterwards. Never fails: a peer that has left is no error. */
+void http_respond(struct http_exchange *x, const struct http_response *r);

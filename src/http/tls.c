@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "http/tls.h"
+
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+
+/* RFC 9325: TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only. */
+static const char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
+				 "-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:"
+				 "%SERVER_PRECEDENCE";
+
+struct tls_context {
+	gnutls_certificate_credentials_t credentials;
+	gnutls_priority_t priority;
+};
+
+struct tls_session {
+	gnutls_session_t gnutls;
+};
+
+int tls_context_new(const char *certificate, const char *key, struct tls_context **out)
+{
+	struct tls_context *t = calloc(1, sizeof *t);
+	int r = ERR_NOMEM;
+	if (!t)
+		return r;
+	if (gnutls_certificate_allocate_credentials(&t->credentials) != GNUTLS_E_SUCCESS)
+		goto fail_context;
+	if (gnutls_priority_init(&t->priority, priorities, NULL) != GNUTLS_E_SUCCESS)
+		goto fail_credentials;
+	r = ERR_INVALID;
+	if (gnutls_certificate_set_x509_key_file(t->credentials, certificate, key, GNUTLS_X509_FMT_PEM) < 0)
+		goto fail_priority;
+	*out = t;
+	return OK;
+fail_priority:
+	gnutls_priority_deinit(t->priority);
+fail_credentials:
+	gnutls_certificate_free_credentials(t->credentials);
+fail_context:
+	free(t);
+	return r;
+}
+
+void tls_context_free(struct tls_context **t)
+{
+	if (!*t)
+		return;
+	gnutls_certificate_free_credentials((*t)->credentials);
+	gnutls_priority_deinit((*t)->priority);
+	free(*t);
+	*t = NULL;
+}
+
+/* RFC 7301: clients that offer h2 first learn here that this is HTTP/1.1. */
+static int configure(gnutls_session_t g, const struct tls_context *t, int fd)
+{
+	static unsigned char name[] = "http/1.1";
+	const gnutls_datum_t alpn = {name, sizeof name - 1};
+	int r = gnutls_priority_set(g, t->priority);
+	if (r == GNUTLS_E_SUCCESS)
+		r = gnutls_credentials_set(g, GNUTLS_CRD_CERTIFICATE, t->credentials);
+	if (r == GNUTLS_E_SUCCESS)
+		r = gnutls_alpn_set_protocols(g, &alpn, 1, 0);
+	gnutls_transport_set_int(g, fd);
+	gnutls_handshake_set_timeout(g, GNUTLS_INDEFINITE_TIMEOUT); /* the connection has its own deadline */
+	return r;
+}
+
+int tls_session_new(const struct tls_context *t, int fd, struct tls_session **out)
+{
+	struct tls_session *s = calloc(1, sizeof *s);
+	if (!s)
+		return ERR_NOMEM;
+	/* No tickets: requests are rare, and a ticket key would be one more secret that outlives a
+	 * connection. */
+	if (gnutls_init(&s->gnutls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS) !=
+		GNUTLS_E_SUCCESS)
+		goto fail_session;
+	if (configure(s->gnutls, t, fd) != GNUTLS_E_SUCCESS)
+		goto fail_gnutls;
+	*out = s;
+	return OK;
+fail_gnutls:
+	gnutls_deinit(s->gnutls);
+fail_session:
+	free(s);
+	return ERR_NOMEM;
+}
+
+void tls_session_free(struct tls_session **s)
+{
+	if (!*s)
+		return;
+	gnutls_deinit((*s)->gnutls);
+	free(*s);
+	*s = NULL;
+}
+
+static bool is_again(ssize_t r)
+{
+	return r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED;
+}
+
+int tls_handshake(struct tls_session *s)
+{
+	int r;
+	do
+		r = gnutls_handshake(s->gnutls);
+	while (r == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (r == GNUTLS_E_SUCCESS)
+		return OK;
+	if (is_again(r))
+		return ERR_AGAIN;
+	(void)gnutls_alert_send_appropriate(s->gnutls, r); /* so that the client can say why; best effort */
+	return ERR_CLOSED;
+}
+
+bool tls_wants_write(const struct tls_session *s)
+{
+	return gnutls_record_get_direction(s->gnutls) == 1;
+}
+
+/* Renegotiation (TLS 1.2) arrives as GNUTLS_E_REHANDSHAKE and ends the connection: no client of ours needs
+ * it. */
+ssize_t tls_receive(struct tls_session *s, void *buf, size_t len)
+{
+	ssize_t r = gnutls_record_recv(s->gnutls, buf, len);
+	if (r > 0)
+		return r;
+	return is_again(r) ? ERR_AGAIN : ERR_CLOSED;
+}
+
+ssize_t tls_send(struct tls_session *s, const void *buf, size_t len)
+{
+	ssize_t r = gnutls_record_send(s->gnutls, buf, len);
+	if (r > 0)
+		return r;
+	return is_again(r) ? ERR_AGAIN : ERR_CLOSED;
+}
+
+void tls_bye(struct tls_session *s)
+{
+	(void)gnutls_bye(s->gnutls, GNUTLS_SHUT_WR); /* a peer that cannot take it is gone anyway */
+}

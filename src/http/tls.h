@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* TLS for one server and its connections. GnuTLS is included in tls.c and certificate.c only. One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+
+struct tls_context; /* certificate, key and cipher choice, shared by all connections of a server */
+struct tls_session;
+
+/* ERR_INVALID: files cannot be used (http_check_certificate says why). ERR_NOMEM. */
+int tls_context_new(const char *certificate, const char *key, struct tls_context **out) MUST_USE;
+void tls_context_free(struct tls_context **t); /* accepts NULL inside; sets it to NULL */
+
+/* `fd` stays the caller's and must be non-blocking. ERR_NOMEM. */
+int tls_session_new(const struct tls_context *t, int fd, struct tls_session **out) MUST_USE;
+void tls_session_free(struct tls_session **s);
+
+/* OK: done. ERR_AGAIN: wait for what tls_wants_write() says. ERR_CLOSED: over. */
+int tls_handshake(struct tls_session *s) MUST_USE;
+bool tls_wants_write(const struct tls_session *s);
+
+/* Bytes moved (> 0), ERR_AGAIN, or ERR_CLOSED (end, reset, TLS error). After ERR_AGAIN, tls_send must be
+ * called with the same bytes again. */
+ssize_t tls_receive(struct tls_session *s, void *buf, size_t len) MUST_USE;
+ssize_t tls_send(struct tls_session *s, const void *buf, size_t len) MUST_USE;
+/* Says that nothing more will be sent; as far as that is possible without waiting. */
+void tls_bye(struct tls_session *s);
