@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Starting one child: its descriptors, its channel to the keeper, its life from fork to exit status. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/supervisor.h"
+#include "util/log.h"
+#include "util/text.h"
+
+enum {
+	CHANNEL_BUFFER = 1 << 20, /* bytes that may wait between api and keeper */
+	CHANNELS_MAX = 16         /* askers a new keeper inherits */
+};
+
+static int compare_ints(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
+/* A child keeps the standard descriptors and those named, nothing else: no other child's sockets or channels.
+ */
+static void close_all_but(int *keep, size_t count)
+{
+	unsigned next = 3;
+	qsort(keep, count, sizeof *keep, compare_ints);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned)keep[i] > next)
+			close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	close_range(next, ~0u, 0);
+}
+
+/* Everything a child needs besides the settings. */
+struct inheritance {
+	int stop;
+	int channel; /* api: its own end */
+	int control; /* keeper: its end */
+	int channels[CHANNELS_MAX];
+	size_t channel_count; /* keeper: its ends of the channels of all askers */
+};
+
+static void keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
+{
+	const struct sockets *k = s->sockets;
+	size_t count = 0, room = 2 * k->dns_count + k->api_count + 20;
+	int *keep = calloc(room, sizeof *keep);
+	if (!keep)
+		return; /* a child that starts without memory ends soon enough */
+	keep[count++] = in->stop;
+	for (size_t i = 0; c->role == ROLE_DNS && i < k->dns_count; i++) {
+		keep[count++] = k->udp[c->index * k->dns_count + i];
+		keep[count++] = k->tcp[c->index * k->dns_count + i];
+	}
+	for (size_t i = 0; c->role == ROLE_API && i < k->api_count; i++)
+		keep[count++] = k->api[i];
+	if (c->role == ROLE_API)
+		keep[count++] = in->channel;
+	if (c->role == ROLE_KEEPER)
+		keep[count++] = in->control;
+	for (size_t i = 0; c->role == ROLE_KEEPER && i < in->channel_count; i++)
+		keep[count++] = in->channels[i];
+	close_all_but(keep, count);
+	free(keep);
+}
+
+static const char *const role_names[ROLES] = {"keeper", "dns", "api"};
+
+void child_name(const struct child *c, char out[static 16])
+{
+	int rc = c->role == ROLE_DNS ? text_format(out, 16, "dns%u", c->index)
+				     : text_format(out, 16, "%s", role_names[c->role]);
+	(void)rc; /* worker numbers are short */
+}
+
+/* The supervisor's word to stop becomes readable. A signal of its own, so that a SIGTERM or SIGINT sent to
+ * the whole group (by a terminal, or a service manager) reaches only the supervisor, which ends its children
+ * in order. */
+static int child_stop_fd(void)
+{
+	sigset_t mask, stop;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, CHILD_STOP_SIGNAL);
+	sigemptyset(&stop);
+	sigaddset(&stop, CHILD_STOP_SIGNAL);
+	if (sigprocmask(SIG_SETMASK, &mask, NULL))
+		return -1;
+	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
+{
+	switch (c->role) {
+	case ROLE_KEEPER:
+		return keeper_process_run(
+			&s->settings, in->channels, in->channel_count, in->control, in->stop);
+	case ROLE_DNS:
+		return dns_process_run(&s->settings, s->sockets, c->index, in->stop);
+	default:
+		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
+	}
+}
+
+/* The child's life, from fork to its exit status. */
+static int run_child(struct supervisor *s, const struct child *c, struct inheritance *in, pid_t parent)
+{
+	char name[16], title[16];
+	child_name(c, name);
+	log_process(name);
+	if (!text_format(title, sizeof title, "delegate-%s", name))
+		prctl(PR_SET_NAME, title, 0, 0, 0);
+	/* A supervisor that is killed takes its children along: nobody else would end them. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
+		return APP_FAILED;
+	in->stop = child_stop_fd();
+	if (in->stop < 0)
+		return APP_FAILED;
+	keep_own(s, c, in);
+	int rc = run_body(s, c, in);
+	if (rc)
+		log_error("app", "%s ends: %s", name, error_text(rc));
+	return rc ? APP_FAILED : APP_OK;
+}
+
+static int make_pair(int out[static 2])
+{
+	int size = CHANNEL_BUFFER;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, out))
+		return ERR_SYSTEM;
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(out[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size))
+			log_debug("app", "cannot enlarge a channel; the default will do");
+	return OK;
+}
+
+/* Gives the running keeper its end of a new asker's channel. No keeper: the next one inherits it. */
+static void send_channel(struct supervisor *s, int fd)
+{
+	char byte = 0;
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.space = {0}};
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	if (s->control >= 0 && sendmsg(s->control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("app", "the keeper is not there to take a channel; the next one will");
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* The descriptors a child needs, and in this process those that stay behind. */
+static int prepare(struct supervisor *s, struct child *c, struct inheritance *in)
+{
+	int pair[2];
+	*in = (struct inheritance){.stop = -1, .channel = -1, .control = -1};
+	if (c->role == ROLE_DNS)
+		return OK;
+	if (make_pair(pair))
+		return ERR_SYSTEM;
+	if (c->role == ROLE_API) {
+		c->channel = pair[0];
+		in->channel = pair[1];
+		return OK;
+	}
+	close_fd(&s->control);
+	s->control = pair[0];
+	in->control = pair[1];
+	for (const struct child *o = s->children; o; o = o->next)
+		if (o->channel >= 0 && in->channel_count < CHANNELS_MAX)
+			in->channels[in->channel_count++] = o->channel;
+	return OK;
+}
+
+int child_start(struct supervisor *s, struct child *c)
+{
+	struct inheritance in;
+	char name[16];
+	pid_t parent = getpid();
+	int rc = prepare(s, c, &in);
+	c->pid = rc ? -1 : fork();
+	if (c->pid == 0) {
+		s->child_status = run_child(s, c, &in, parent);
+		return OK;
+	}
+	int code = errno;
+	close_fd(&in.channel);
+	close_fd(&in.control);
+	if (c->pid < 0) {
+		child_name(c, name);
+		log_error("app", "cannot start %s: %s", name, strerror(code));
+		c->pid = 0;
+		child_close(c);
+		return ERR_SYSTEM;
+	}
+	if (c->role == ROLE_API)
+		send_channel(s, c->channel);
+	return OK;
+}
+
+void child_close(struct child *c)
+{
+	close_fd(&c->channel);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the files of the app room share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "app/app.h"
+#include "dns/dns.h"
+#include "keeper/keeper.h"
+
+/* ---- settings.c: one configuration with everything built from it; replaced as a whole on SIGHUP ---- */
+
+struct settings {
+	struct conf *conf;
+	struct dns_zones *zones;
+	struct keeper_zone *keeper_zones; /* one per configured zone, with the store's ids */
+};
+
+/* Can the API use its certificate, with the rights this process has now? Says in `d` why not. */
+int settings_check_certificate(const struct conf *c, struct diag *d) MUST_USE;
+/* Opens the store (creating it), assigns zone ids, builds the zones, closes the store. */
+int settings_bind_store(struct settings *s, struct diag *d) MUST_USE;
+/* What cannot change without a restart, because it needs privileges or the only lock: ERR_INVALID, said in
+ * `d`. */
+int settings_check_reload(const struct settings *now, const struct settings *next, struct diag *d) MUST_USE;
+void settings_free(struct settings *s); /* accepts the zero state */
+
+/* ---- sockets.c: every listening socket, bound once ---- */
+
+struct sockets {
+	unsigned workers;
+	size_t dns_count; /* endpoints of dns.listen */
+	int *udp, *tcp;   /* [worker * dns_count + endpoint] */
+	int *api;
+	size_t api_count;
+};
+
+/* Says in `d` which endpoint cannot be bound and why. */
+int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out) MUST_USE;
+void sockets_close(struct sockets *s); /* accepts the zero state */
+
+/* ---- privileges.c ---- */
+
+/* settings_check_certificate now, and again with the rights of the account to run as: what would fail later,
+ * in a child or in a reload, shall fail at the start. ERR_INVALID; ERR_NOTFOUND: no such account; ERR_SYSTEM.
+ */
+int privileges_check_certificate(const struct conf *c, struct diag *d) MUST_USE;
+
+/* Creates the store's folder for the account to run as, becomes that account for good and drops every
+ * capability. Says in `d` what is wrong. */
+int privileges_drop(const struct conf *c, struct diag *d) MUST_USE;
+
+/* ---- sandbox.c ---- */
+
+enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API };
+
+/* Takes away for good what the role does not need: new privileges, core dumps and debuggers, and by Landlock
+ * all files but (keeper) the store's folder, (dns) reading it. Where the kernel has no Landlock it is left
+ * out and said once. */
+int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
+
+/* ---- the bodies of the children; each returns when `stop` is readable ---- */
+
+int dns_process_run(const struct settings *s, const struct sockets *k, unsigned index, int stop) MUST_USE;
+int keeper_process_run(
+	const struct settings *s, const int *channels, size_t count, int control, int stop) MUST_USE;
+int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;
+
+/* ---- supervisor.c ---- */
+
+/* Starts the children, keeps them running, reloads on SIGHUP, returns after SIGTERM or SIGINT. Takes over
+ * `s`. Returns the exit status of this process, which may be a child. */
+int supervisor_run(const char *file, struct settings *s, const struct sockets *k);

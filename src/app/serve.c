@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "util/log.h"
+#include "util/text.h"
+
+enum { DESCRIPTORS = 4096 }; /* per process: the api's connections, or a dns worker's, and room to spare */
+
+/* One server per store. The lock belongs to the open file, which every child inherits until it closes it, and
+ * goes with the last of them. *fd: the locked file. */
+static int lock_store(const struct conf *c, struct diag *d, int *fd)
+{
+	char path[4096], owner[32] = "";
+	if (text_format(path, sizeof path, "%s/serve.lock", c->store_path))
+		return ERR_RANGE;
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0) {
+		diag_error(d, c->store_path, 0, "cannot write to the store's folder: %s", strerror(errno));
+		return ERR_SYSTEM;
+	}
+	if (flock(*fd, LOCK_EX | LOCK_NB)) {
+		ssize_t n = pread(*fd, owner, sizeof owner - 1, 0);
+		owner[n > 0 ? strcspn(owner, "\n") : 0] = 0;
+		diag_error(d, c->store_path, 0, "the store is in use by another acme-delegate%s%s",
+			*owner ? ", process " : "", owner);
+		return ERR_BUSY;
+	}
+	if (ftruncate(*fd, 0) || dprintf(*fd, "%d\n", (int)getpid()) < 0)
+		log_debug("app", "cannot note the process in %s",
+			path); /* a full disk must not keep DNS from starting */
+	return OK;
+}
+
+static void announce(const struct settings *s, const struct sockets *k)
+{
+	const struct conf *c = s->conf;
+	char text[ENDPOINT_TEXT];
+	for (size_t i = 0; i < c->zone_count; i++)
+		log_info("app", "serving the zone %s", c->zones[i].name);
+	for (size_t i = 0; i < c->dns.listen_count; i++) {
+		endpoint_format(&c->dns.listen[i], text);
+		log_info("app", "DNS on %s, UDP and TCP, %u worker%s", text, k->workers,
+			k->workers == 1 ? "" : "s");
+	}
+	for (size_t i = 0; i < c->api.listen_count; i++) {
+		endpoint_format(&c->api.listen[i], text);
+		log_info("app", "API on %s, %s", text,
+			c->api.tls_mode == CONF_TLS_FILES ? "HTTPS" : "plain HTTP");
+	}
+	log_info("app", "the store is in %s", c->store_path);
+}
+
+/* The api alone takes 2000 connections, and the usual soft limit is 1024 descriptors. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warning("app", "cannot raise the limit of open files: %s", strerror(errno));
+}
+
+/* What a person who started it without a configuration wants to know. */
+static void explain_local(const struct conf *c)
+{
+	char dns[ADDRESS_TEXT];
+	address_format(&c->dns.listen[0].address, dns);
+	printf("This is a local instance for trying out: it listens on loopback only.\n"
+	       "\n"
+	       "  register   curl -X POST %s/register\n"
+	       "  update     curl -X POST %s/update -H 'X-Api-User: USERNAME' -H 'X-Api-Key: PASSWORD' \\\n"
+	       "                  -d '{\"subdomain\": \"SUBDOMAIN\", \"txt\": \"43 characters of "
+	       "[A-Za-z0-9_-]\"}'\n"
+	       "  look       dig @%s -p %u TXT SUBDOMAIN.%s\n"
+	       "\n"
+	       "Values and keys are kept in %s. To serve the world, write a configuration:\n"
+	       "  acme-delegate config sample > acme-delegate.yaml\n"
+	       "  acme-delegate serve -c acme-delegate.yaml\n",
+		c->api.url, c->api.url, dns, (unsigned)c->dns.listen[0].port, c->zones[0].name,
+		c->store_path);
+	fflush(stdout);
+}
+
+/* From nothing to running children. The order matters: what can be refused without a trace comes first, then
+ * what needs privileges, then they go, then the store is touched, and only then do children read from the
+ * network. */
+static int start(const char *file, struct diag *d, int *status)
+{
+	struct settings s = {.conf = NULL};
+	struct sockets k;
+	int lock = -1;
+	int rc = app_load(file, d, &s.conf);
+	if (rc)
+		return rc;
+	rc = privileges_check_certificate(s.conf, d);
+	if (rc)
+		goto free_settings;
+	log_setup(s.conf->log_level, s.conf->log_format);
+	raise_descriptor_limit();
+	rc = sockets_bind(s.conf, d, &k);
+	if (rc)
+		goto free_settings;
+	rc = privileges_drop(s.conf, d);
+	if (rc)
+		goto close_sockets;
+	rc = lock_store(s.conf, d, &lock);
+	if (rc)
+		goto close_lock;
+	rc = settings_bind_store(&s, d);
+	if (rc)
+		goto close_lock;
+	diag_print(d, stderr); /* warnings; errors are printed by the caller */
+	announce(&s, &k);
+	if (!file)
+		explain_local(s.conf);
+	*status = supervisor_run(file, &s, &k);
+close_lock:
+	if (lock >= 0)
+		close(lock);
+close_sockets:
+	sockets_close(&k);
+free_settings:
+	settings_free(&s);
+	return rc;
+}
+
+int app_serve(const char *file)
+{
+	int status = APP_USAGE;
+	struct diag *d = diag_new();
+	/* Relative to where it was started, also when a reload comes from elsewhere. */
+	char *absolute = file ? realpath(file, NULL) : NULL;
+	int rc = d ? start(absolute ? absolute : file, d, &status) : ERR_NOMEM;
+	if (rc && d)
+		diag_print(d, stderr);
+	if (rc && (!d || !diag_errors(d)))
+		fprintf(stderr, "cannot start: %s\n", error_text(rc));
+	free(absolute);
+	diag_free(&d);
+	return rc ? APP_USAGE : status;
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/internal.h"
+#include "http/http.h"
+
+static int build_zones(const struct conf *c, const uint16_t *ids, struct diag *d, struct dns_zones **out)
+{
+	return dns_zones_build(c->zones, ids, c->zone_count, c->file, d, out);
+}
+
+/* The records of the zones can be checked before there is a store that gives them ids. */
+static int check_zones(const struct conf *c, struct diag *d)
+{
+	uint16_t *ids = calloc(c->zone_count, sizeof *ids);
+	struct dns_zones *zones = NULL;
+	if (!ids)
+		return ERR_NOMEM;
+	int rc = build_zones(c, ids, d, &zones);
+	dns_zones_free(&zones);
+	free(ids);
+	return rc;
+}
+
+int app_load(const char *file, struct diag *d, struct conf **out)
+{
+	int rc = file ? conf_load(file, d, out) : conf_local(d, out);
+	if (rc)
+		return rc;
+	rc = check_zones(*out, d);
+	if (rc)
+		conf_free(out);
+	return rc;
+}
+
+int settings_check_certificate(const struct conf *c, struct diag *d)
+{
+	const struct conf_api *api = &c->api;
+	if (api->tls_mode != CONF_TLS_FILES)
+		return OK;
+	return http_check_certificate(api->tls_certificate, api->tls_key, d);
+}
+
+static int assign_ids(struct store *store, const struct conf *c, struct keeper_zone *zones, uint16_t *ids)
+{
+	struct store_txn *t;
+	int rc = store_txn_begin(store, &t);
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && i < c->zone_count; i++) {
+		const struct conf_zone *z = &c->zones[i];
+		rc = delegate_zone_id(t, z->name, &ids[i]);
+		zones[i] = (struct keeper_zone){z->name, ids[i], {z->value_lifetime, z->max_values}};
+	}
+	int committed = store_txn_commit(&t);
+	return rc ? rc : committed;
+}
+
+int settings_bind_store(struct settings *s, struct diag *d)
+{
+	const struct conf *c = s->conf;
+	struct store *store = NULL;
+	uint16_t *ids = calloc(c->zone_count, sizeof *ids);
+	s->keeper_zones = calloc(c->zone_count, sizeof *s->keeper_zones);
+	int rc = ids && s->keeper_zones ? OK : ERR_NOMEM;
+	rc = rc ? rc : store_open(c->store_path, STORE_WRITE, d, &store);
+	if (!rc) {
+		rc = assign_ids(store, c, s->keeper_zones, ids);
+		if (rc)
+			diag_error(d, c->store_path, 0, "cannot write to the store: %s", error_text(rc));
+	}
+	/* Closed before any fork: an open store must not be inherited. */
+	store_close(&store);
+	rc = rc ? rc : build_zones(c, ids, d, &s->zones);
+	free(ids);
+	return rc;
+}
+
+static bool same_endpoints(const struct endpoint *a, size_t a_count, const struct endpoint *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (a[i].port != b[i].port || !address_equal(&a[i].address, &b[i].address))
+			return false;
+	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int settings_check_reload(const struct settings *now, const struct settings *next, struct diag *d)
+{
+	const struct conf *a = now->conf, *b = next->conf;
+	size_t before = diag_errors(d);
+	if (!same_endpoints(a->dns.listen, a->dns.listen_count, b->dns.listen, b->dns.listen_count))
+		diag_error(d, b->file, 0, "dns.listen has changed; that needs a restart");
+	if (a->dns.workers != b->dns.workers)
+		diag_error(d, b->file, 0, "dns.workers has changed; that needs a restart");
+	if (!same_endpoints(a->api.listen, a->api.listen_count, b->api.listen, b->api.listen_count))
+		diag_error(d, b->file, 0, "api.listen has changed; that needs a restart");
+	if (!same_text(a->store_path, b->store_path))
+		diag_error(d, b->file, 0, "store.path has changed; that needs a restart");
+	if (!same_text(a->user, b->user))
+		diag_error(d, b->file, 0, "user has changed; that needs a restart");
+	return diag_errors(d) > before ? ERR_INVALID : OK;
+}
+
+void settings_free(struct settings *s)
+{
+	dns_zones_free(&s->zones);
+	free(s->keeper_zones);
+	s->keeper_zones = NULL;
+	conf_free(&s->conf);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "net/net.h"
+
+typedef int bind_fn(const struct endpoint *e, bool shared, int *fd);
+
+static void explain(struct diag *d, const struct endpoint *e, const char *what)
+{
+	char text[ENDPOINT_TEXT];
+	int code = errno;
+	endpoint_format(e, text);
+	const char *advice = code == EADDRINUSE      ? "; stop the other program or listen on another address"
+			     : code == EACCES        ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+			     : code == EADDRNOTAVAIL ? "; this machine does not have that address"
+						     : "";
+	diag_error(d, NULL, 0, "cannot listen on %s (%s): %s%s", text, what, strerror(code), advice);
+}
+
+/* A socket with SO_REUSEPORT would also bind beside another server's, and the kernel would split the clients
+ * between the two. One that does not share finds out whether the endpoint is free. */
+static int bind_shared(bind_fn *bind, const struct endpoint *e, const char *what, int *fds, size_t stride,
+	unsigned count, struct diag *d)
+{
+	int probe;
+	if (bind(e, false, &probe)) {
+		explain(d, e, what);
+		return ERR_SYSTEM;
+	}
+	close(probe);
+	for (unsigned i = 0; i < count; i++)
+		if (bind(e, true, &fds[i * stride])) {
+			explain(d, e, what);
+			return ERR_SYSTEM;
+		}
+	return OK;
+}
+
+static unsigned worker_count(const struct conf *c)
+{
+	cpu_set_t cpus;
+	if (c->dns.workers)
+		return c->dns.workers;
+	/* The cores this process may use, which in a container can be fewer than the machine has. */
+	if (sched_getaffinity(0, sizeof cpus, &cpus))
+		return 1;
+	return (unsigned)CPU_COUNT(&cpus);
+}
+
+static int *new_fds(size_t count)
+{
+	int *fds = calloc(count, sizeof *fds);
+	for (size_t i = 0; fds && i < count; i++)
+		fds[i] = -1;
+	return fds;
+}
+
+static int bind_all(const struct conf *c, struct diag *d, struct sockets *s)
+{
+	size_t before = diag_errors(d);
+	for (size_t i = 0; i < s->dns_count; i++) {
+		const struct endpoint *e = &c->dns.listen[i];
+		int rc = bind_shared(net_udp_bind, e, "DNS, UDP", s->udp + i, s->dns_count, s->workers, d);
+		if (!rc)
+			rc = bind_shared(
+				net_tcp_listen, e, "DNS, TCP", s->tcp + i, s->dns_count, s->workers, d);
+	}
+	for (size_t i = 0; i < s->api_count; i++)
+		if (net_tcp_listen(&c->api.listen[i], false, &s->api[i]))
+			explain(d, &c->api.listen[i], "API");
+	return diag_errors(d) > before ? ERR_SYSTEM : OK;
+}
+
+int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
+{
+	*out = (struct sockets){.workers = worker_count(c),
+		.dns_count = c->dns.listen_count,
+		.api_count = c->api.listen_count};
+	out->udp = new_fds(out->workers * out->dns_count);
+	out->tcp = new_fds(out->workers * out->dns_count);
+	out->api = new_fds(out->api_count);
+	int rc = out->udp && out->tcp && out->api ? bind_all(c, d, out) : ERR_NOMEM;
+	if (rc)
+		sockets_close(out);
+	return rc;
+}
+
+static void close_fds(int *fds, size_t count)
+{
+	for (size_t i = 0; fds && i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(fds);
+}
+
+void sockets_close(struct sockets *s)
+{
+	close_fds(s->udp, s->workers * s->dns_count);
+	close_fds(s->tcp, s->workers * s->dns_count);
+	close_fds(s->api, s->api_count);
+	*s = (struct sockets){.workers = 0};
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The parent of all: it starts the children, starts those again that end, replaces them on SIGHUP and ends
+ * them in order. It reads nothing from the network, and after the start has no privileges either; what it
+ * keeps for its children are the sockets. */
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/supervisor.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+enum {
+	STEADY_MS = 200,      /* who lived that long is started again at once */
+	RESTART_MS = 100,     /* others after this, doubled for each quick death ... */
+	RESTART_MAX_MS = 800, /* ... up to this: a child shall be back within a second */
+	STOP_MS = 12 * 1000   /* for an orderly stop; then SIGKILL */
+};
+
+/* ---- starting ---- */
+
+static void delay_start(struct child *c, int64_t now)
+{
+	int64_t wait = RESTART_MS;
+	for (unsigned i = 0; i < c->quick_deaths && wait < RESTART_MAX_MS; i++)
+		wait *= 2;
+	c->quick_deaths++;
+	c->due = now + wait;
+}
+
+static void start_child(struct supervisor *s, struct child *c)
+{
+	int64_t now = clock_mono_ms();
+	c->started = now;
+	if (child_start(s, c))
+		delay_start(c, now);
+}
+
+static bool running(const struct supervisor *s, enum role role)
+{
+	for (const struct child *c = s->children; c; c = c->next)
+		if (c->role == role && c->pid)
+			return true;
+	return false;
+}
+
+static bool may_start(const struct supervisor *s, const struct child *c, int64_t now)
+{
+	if (c->pid || c->leaving || c->due > now)
+		return false;
+	/* The store has one writer: a keeper waits for the end of its predecessor. */
+	return c->role != ROLE_KEEPER || !running(s, ROLE_KEEPER);
+}
+
+/* Starts whoever is due. In a child it returns at once, with child_status set. */
+static void start_due(struct supervisor *s)
+{
+	int64_t now = clock_mono_ms();
+	for (struct child *c = s->children; c && s->child_status < 0; c = c->next)
+		if (may_start(s, c, now))
+			start_child(s, c);
+}
+
+static int add_child(struct supervisor *s, enum role role, unsigned index)
+{
+	struct child *c = calloc(1, sizeof *c), **last = &s->children;
+	if (!c)
+		return ERR_NOMEM;
+	c->role = role;
+	c->index = index;
+	c->channel = -1;
+	while (*last)
+		last = &(*last)->next;
+	*last = c;
+	return OK;
+}
+
+/* ---- ending ---- */
+
+static void tell(struct child *c, int signal_number)
+{
+	c->leaving = true;
+	if (c->pid && kill(c->pid, signal_number))
+		log_debug("app", "child %d is gone already", (int)c->pid);
+}
+
+static bool any_running(const struct supervisor *s)
+{
+	return running(s, ROLE_API) || running(s, ROLE_KEEPER) || running(s, ROLE_DNS);
+}
+
+static void tell_role(struct supervisor *s, enum role role)
+{
+	for (struct child *c = s->children; c; c = c->next)
+		if (c->role == role && !c->leaving)
+			tell(c, CHILD_STOP_SIGNAL);
+}
+
+/* The api goes first, because the requests it still has need the keeper. */
+static void stop_in_order(struct supervisor *s)
+{
+	tell_role(s, ROLE_API);
+	if (!running(s, ROLE_API)) {
+		tell_role(s, ROLE_KEEPER);
+		tell_role(s, ROLE_DNS);
+	}
+	if (clock_mono_ms() < s->stop_deadline)
+		return;
+	for (struct child *c = s->children; c; c = c->next)
+		tell(c, SIGKILL);
+}
+
+static void begin_stop(struct supervisor *s)
+{
+	if (s->stopping) /* asked twice: no more patience */
+		s->stop_deadline = 0;
+	else
+		s->stop_deadline = clock_mono_ms() + STOP_MS;
+	log_info("app", s->stopping ? "stopping at once" : "stopping");
+	s->stopping = true;
+}
+
+static void remove_child(struct supervisor *s, const struct child *gone)
+{
+	for (struct child **c = &s->children; *c; c = &(*c)->next) {
+		if (*c != gone)
+			continue;
+		struct child *next = (*c)->next;
+		free(*c);
+		*c = next;
+		return;
+	}
+}
+
+static void report_end(const struct child *c, int status)
+{
+	char name[16];
+	child_name(c, name);
+	if (WIFSIGNALED(status))
+		log_error("app", "%s (pid %d) was ended by signal %d (%s); starting it again", name,
+			(int)c->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_error("app", "%s (pid %d) ended with status %d; starting it again", name, (int)c->pid,
+			WEXITSTATUS(status));
+}
+
+static void child_ended(struct supervisor *s, struct child *c, int status)
+{
+	int64_t now = clock_mono_ms();
+	if (!c->leaving)
+		report_end(c, status);
+	c->pid = 0;
+	child_close(c);
+	if (c->leaving) {
+		remove_child(s, c);
+		return;
+	}
+	c->due = now;
+	if (now - c->started < STEADY_MS)
+		delay_start(c, now);
+	else
+		c->quick_deaths = 0;
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (struct child *c = s->children; c; c = c->next)
+			if (c->pid == pid) {
+				child_ended(s, c, status);
+				break;
+			}
+}
+
+/* ---- reloading ---- */
+
+static bool reload_under_way(const struct supervisor *s)
+{
+	for (const struct child *c = s->children; c; c = c->next)
+		if (c->leaving)
+			return true;
+	return false;
+}
+
+static int load_next(struct supervisor *s, struct settings *next, struct diag *d)
+{
+	int rc = app_load(s->file, d, &next->conf);
+	rc = rc ? rc : settings_check_certificate(next->conf, d);
+	rc = rc ? rc : settings_check_reload(&s->settings, next, d);
+	return rc ? rc : settings_bind_store(next, d);
+}
+
+/* Every child is replaced by one with the new settings: the new one starts, the old one finishes what it has.
+ * Only the keeper's successor waits for its predecessor's end (start_due sees to it), because the store has
+ * one writer. */
+static int replace_children(struct supervisor *s)
+{
+	for (struct child *c = s->children, *next; c; c = next) {
+		next = c->next;
+		if (!c->pid)
+			remove_child(s, c); /* not started (again) yet: nobody to wait for */
+		else if (!c->leaving)
+			tell(c, CHILD_STOP_SIGNAL);
+	}
+	int rc = add_child(s, ROLE_KEEPER, 0);
+	for (unsigned i = 0; !rc && i < s->sockets->workers; i++)
+		rc = add_child(s, ROLE_DNS, i);
+	return rc ? rc : add_child(s, ROLE_API, 0);
+}
+
+static void reload(struct supervisor *s)
+{
+	struct settings next = {.conf = NULL};
+	struct diag *d = diag_new();
+	int rc = d ? load_next(s, &next, d) : ERR_NOMEM;
+	if (d)
+		diag_log(d, "app");
+	if (rc) {
+		log_error("app", "the new configuration is not used (%s); the old one stays in force",
+			error_text(rc));
+		settings_free(&next);
+	} else {
+		struct settings old = s->settings;
+		s->settings = next;
+		settings_free(&old);
+		log_setup(next.conf->log_level, next.conf->log_format);
+		log_info("app", "new configuration in force");
+		if (replace_children(s))
+			begin_stop(s);
+	}
+	diag_free(&d);
+}
+
+/* ---- the loop ---- */
+
+static void take_signals(struct supervisor *s, bool *hangup)
+{
+	struct signalfd_siginfo info;
+	while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			*hangup = true;
+		else if (info.ssi_signo != SIGCHLD)
+			begin_stop(s);
+	}
+}
+
+static int next_wait(const struct supervisor *s)
+{
+	int64_t now = clock_mono_ms(), wait = s->stopping ? 100 : 60 * 1000;
+	for (const struct child *c = s->children; c; c = c->next)
+		if (may_start(s, c, INT64_MAX) && c->due - now < wait)
+			wait = c->due - now; /* may be past: it came due after start_due() looked */
+	return wait < 0 ? 0 : (int)wait;
+}
+
+static void loop(struct supervisor *s)
+{
+	bool hangup = false;
+	start_due(s);
+	while (s->child_status < 0 && (!s->stopping || any_running(s))) {
+		struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
+		(void)!poll(&p, 1, next_wait(s));
+		take_signals(s, &hangup);
+		reap(s);
+		if (s->stopping) {
+			stop_in_order(s);
+			continue;
+		}
+		if (hangup && !reload_under_way(s)) {
+			hangup = false;
+			reload(s);
+		}
+		start_due(s);
+	}
+}
+
+static int catch_signals(struct supervisor *s)
+{
+	sigset_t mask;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	sigset_t blocked = mask;
+	sigaddset(&blocked, CHILD_STOP_SIGNAL);
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL))
+		return ERR_SYSTEM;
+	s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? ERR_SYSTEM : OK;
+}
+
+int supervisor_run(const char *file, struct settings *settings, const struct sockets *k)
+{
+	struct supervisor s = {.file = file,
+		.settings = *settings,
+		.sockets = k,
+		.signal_fd = -1,
+		.control = -1,
+		.child_status = -1};
+	*settings = (struct settings){.conf = NULL};
+	log_process("supervisor");
+	int rc = catch_signals(&s);
+	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL);
+	rc = rc ? rc : replace_children(&s);
+	if (!rc)
+		loop(&s);
+	else
+		log_error("app", "cannot start: %s", error_text(rc));
+	/* A child comes by here too and frees its copies; descriptors it closed itself are closed twice,
+	 * harmlessly, as it opens nothing any more. */
+	while (s.children)
+		remove_child(&s, s.children);
+	settings_free(&s.settings);
+	if (s.child_status >= 0)
+		return s.child_status;
+	if (s.control >= 0)
+		close(s.control);
+	if (s.signal_fd >= 0)
+		close(s.signal_fd);
+	log_info("app", "stopped");
+	return rc ? APP_FAILED : APP_OK;
+}

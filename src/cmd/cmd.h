@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What a person can ask the binary to do: one function per subcommand, one file each. They get the arguments
+ * from the subcommand's name on, print, and return the exit status: 0, 1 (failed) or 2 (wrong usage or
+ * configuration). */
+#pragma once
+
+int cmd_serve(int argc, char **argv);
+int cmd_config(int argc, char **argv);

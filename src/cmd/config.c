@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "cmd/cmd.h"
+#include "cmd/internal.h"
+
+static const char usage[] =
+	"Usage: acme-delegate config check  [-c] FILE   say everything that is wrong with a configuration\n"
+	"       acme-delegate config print [[-c] FILE]  the configuration in force, defaults included\n"
+	"       acme-delegate config sample             a commented configuration to start from\n"
+	"\n"
+	"Without FILE, \"print\" shows the local instance that \"serve\" runs without a configuration.\n"
+	"Exit status: 0 when the configuration is good, 2 when it is not.\n";
+
+/* Loads and reports; *out is NULL when it is bad. */
+static int load(const char *file, struct conf **out)
+{
+	struct diag *d = diag_new();
+	int rc = d ? app_load(file, d, out) : ERR_NOMEM;
+	if (d)
+		diag_print(d, stderr);
+	if (rc && (!d || !diag_errors(d)))
+		fprintf(stderr, "%s: %s\n", file ? file : "configuration", error_text(rc));
+	diag_free(&d);
+	return rc;
+}
+
+static int check(const char *file)
+{
+	struct conf *c = NULL;
+	if (!file) {
+		fputs(usage, stderr);
+		return APP_USAGE;
+	}
+	int rc = load(file, &c);
+	if (!rc)
+		printf("%s: the configuration is good (%zu zone%s)\n", file, c->zone_count,
+			c->zone_count == 1 ? "" : "s");
+	conf_free(&c);
+	return rc ? APP_USAGE : APP_OK;
+}
+
+static int print(const char *file)
+{
+	struct conf *c = NULL;
+	int rc = load(file, &c);
+	if (!rc)
+		conf_print(c, stdout);
+	conf_free(&c);
+	return rc ? APP_USAGE : APP_OK;
+}
+
+int cmd_config(int argc, char **argv)
+{
+	const char *file;
+	int status = options_read(argc, argv, usage, &file);
+	if (status != OPTIONS_GO_ON)
+		return status;
+	const char *what = optind < argc ? argv[optind++] : "";
+	if (!file && optind < argc)
+		file = argv[optind++];
+	if (optind == argc && strcmp(what, "check") == 0)
+		return check(file);
+	if (optind == argc && strcmp(what, "print") == 0)
+		return print(file);
+	if (optind == argc && !file && strcmp(what, "sample") == 0) {
+		conf_print_sample(stdout);
+		return APP_OK;
+	}
+	fputs(usage, stderr);
+	return APP_USAGE;
+}

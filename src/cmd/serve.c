@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <getopt.h>
+#include <stdio.h>
+
+#include "app/app.h"
+#include "cmd/cmd.h"
+#include "cmd/internal.h"
+
+static const char usage[] =
+	"Usage: acme-delegate serve [-c FILE]\n"
+	"\n"
+	"Runs the server in the foreground. Without a configuration it runs a local instance for trying out:\n"
+	"the zone auth.test, on loopback addresses and unprivileged ports only.\n"
+	"\n"
+	"  -c, --config FILE  the configuration; \"acme-delegate config sample\" prints one to start from\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"SIGTERM and SIGINT finish what is under way and stop; SIGHUP reads configuration and\n"
+	"certificate again.\n";
+
+int cmd_serve(int argc, char **argv)
+{
+	const char *file;
+	int status = options_read(argc, argv, usage, &file);
+	if (status != OPTIONS_GO_ON)
+		return status;
+	if (optind < argc) {
+		fprintf(stderr,
+			"acme-delegate serve: \"%s\" is one argument too many; the configuration goes after -c\n",
+			argv[optind]);
+		return APP_USAGE;
+	}
+	return app_serve(file);
+}
