@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "app/supervisor.h"
+#include "ipc/ipc.h"
 #include "util/log.h"
 #include "util/text.h"
 
 enum {
-	CHANNEL_BUFFER = 1 << 20, /* bytes that may wait between api and keeper */
-	CHANNELS_MAX = 16         /* askers a new keeper inherits */
+	CHANNEL_BUFFER = 1 << 20 /* bytes that may wait between api and keeper */
 };
 
 static int compare_ints(const void *a, const void *b)
@@ -45,17 +45,18 @@ struct inheritance {
 	int stop;
 	int channel; /* api: its own end */
 	int control; /* keeper: its end */
-	int channels[CHANNELS_MAX];
+	int channels[KEEPER_CHANNELS];
 	size_t channel_count; /* keeper: its ends of the channels of all askers */
 };
 
-static void keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
+static int keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	const struct sockets *k = s->sockets;
-	size_t count = 0, room = 2 * k->dns_count + k->api_count + 20;
+	/* stop, channel, control, and whichever of the others the role has */
+	size_t count = 0, room = 3 + KEEPER_CHANNELS + 2 * k->dns_count + k->api_count;
 	int *keep = calloc(room, sizeof *keep);
 	if (!keep)
-		return; /* a child that starts without memory ends soon enough */
+		return ERR_NOMEM;
 	keep[count++] = in->stop;
 	for (size_t i = 0; c->role == ROLE_DNS && i < k->dns_count; i++) {
 		keep[count++] = k->udp[c->index * k->dns_count + i];
@@ -67,10 +68,11 @@ static void keep_own(const struct supervisor *s, const struct child *c, const st
 		keep[count++] = in->channel;
 	if (c->role == ROLE_KEEPER)
 		keep[count++] = in->control;
-	for (size_t i = 0; c->role == ROLE_KEEPER && i < in->channel_count; i++)
+	for (size_t i = 0; i < in->channel_count; i++)
 		keep[count++] = in->channels[i];
 	close_all_but(keep, count);
 	free(keep);
+	return OK;
 }
 
 static const char *const role_names[ROLES] = {"keeper", "dns", "api"};
@@ -125,9 +127,8 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		return APP_FAILED;
 	in->stop = child_stop_fd();
-	if (in->stop < 0)
+	if (in->stop < 0 || keep_own(s, c, in))
 		return APP_FAILED;
-	keep_own(s, c, in);
 	int rc = run_body(s, c, in);
 	if (rc)
 		log_error("app", "%s ends: %s", name, error_text(rc));
@@ -146,22 +147,9 @@ static int make_pair(int out[static 2])
 }
 
 /* Gives the running keeper its end of a new asker's channel. No keeper: the next one inherits it. */
-static void send_channel(struct supervisor *s, int fd)
+static void send_channel(const struct supervisor *s, int fd)
 {
-	char byte = 0;
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {.space = {0}};
-	struct iovec iov = {&byte, 1};
-	struct msghdr m = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	if (s->control >= 0 && sendmsg(s->control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (s->control >= 0 && ipc_send_channel(s->control, fd))
 		log_debug("app", "the keeper is not there to take a channel; the next one will");
 }
 
@@ -190,7 +178,7 @@ static int prepare(struct supervisor *s, struct child *c, struct inheritance *in
 	s->control = pair[0];
 	in->control = pair[1];
 	for (const struct child *o = s->children; o; o = o->next)
-		if (o->channel >= 0 && in->channel_count < CHANNELS_MAX)
+		if (o->channel >= 0 && in->channel_count < KEEPER_CHANNELS)
 			in->channels[in->channel_count++] = o->channel;
 	return OK;
 }

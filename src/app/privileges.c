@@ -41,9 +41,8 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 		return ERR_SYSTEM;
 	if (rc)
 		diag_error(d, c->file, 0,
-			"api.tls: the account \"%s\", as which the server runs, cannot read certificate or "
-			"key; give it "
-			"access to both, also to those that renewals write",
+			"api.tls: the account \"%s\", as which the server runs, cannot read certificate or key; "
+			"give it access to both, also to those that renewals write",
 			p->pw_name);
 	return rc;
 }
@@ -129,9 +128,8 @@ int privileges_drop(const struct conf *c, struct diag *d)
 		return ERR_NOTFOUND;
 	if (!c->user && strcmp(p->pw_name, fallback_user) == 0)
 		log_warning("app",
-			"running as \"%s\", because there is no account \"%s\"; create one with: useradd "
-			"--system "
-			"--no-create-home --shell /usr/sbin/nologin %s",
+			"running as \"%s\", because there is no account \"%s\"; create one with: "
+			"useradd --system --no-create-home --shell /usr/sbin/nologin %s",
 			fallback_user, default_user, default_user);
 	rc = make_folder(c->store_path, p->pw_uid, p->pw_gid, d);
 	return rc ? rc : become(p, d);

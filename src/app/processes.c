@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The bodies of the children: each joins the rooms it needs, and runs. */
 #include <poll.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "api/api.h"
 #include "app/internal.h"
@@ -39,8 +37,9 @@ static void close_store(struct dns_process *p)
 	store_close(&p->store);
 }
 
-static int open_store(struct dns_process *p)
+static void open_store(struct dns_process *p)
 {
+	p->next_open = clock_mono_ms() + REOPEN_MS; /* if it fails */
 	int rc = store_open(p->store_path, STORE_READ, NULL, &p->store);
 	rc = rc ? rc : store_snapshot_new(p->store, &p->snapshot);
 	if (rc)
@@ -51,7 +50,6 @@ static int open_store(struct dns_process *p)
 	if (!rc && p->open_failed)
 		log_info("app", "the store can be read again");
 	p->open_failed = rc != OK;
-	return rc;
 }
 
 /* One snapshot for the batch: taken after its queries arrived, so whatever was acknowledged before is in it.
@@ -59,11 +57,8 @@ static int open_store(struct dns_process *p)
 static void begin_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
-	if (!p->store && clock_mono_ms() >= p->next_open) {
-		p->next_open = clock_mono_ms() + REOPEN_MS;
-		if (open_store(p))
-			return;
-	}
+	if (!p->store && clock_mono_ms() >= p->next_open)
+		open_store(p);
 	p->pinned = p->store && !store_snapshot_renew(p->snapshot);
 }
 
@@ -100,8 +95,7 @@ int dns_process_run(const struct settings *s, const struct sockets *k, unsigned 
 	int rc = dns_answerer_new(s->zones, &p.answerer);
 	if (rc)
 		return rc;
-	if (open_store(&p))
-		p.next_open = clock_mono_ms() + REOPEN_MS;
+	open_store(&p);
 	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path);
 	if (!rc) {
 		const struct net_settings settings = {

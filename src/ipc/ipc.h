@@ -93,6 +93,13 @@ int ipc_decode_reply(const uint8_t *in, size_t len, struct ipc_envelope *e, stru
 int ipc_send(int fd, const uint8_t *data, size_t len) MUST_USE;
 int ipc_receive(int fd, uint8_t out[static IPC_MESSAGE_MAX], size_t *len) MUST_USE;
 
+/* Hands a socket to the process at the other end of `fd` (SCM_RIGHTS); it stays open here too. Errors of
+ * ipc_send. */
+int ipc_send_channel(int fd, int channel) MUST_USE;
+/* Takes one that was handed over; the caller closes it. ERR_AGAIN: none waits. ERR_INVALID: a message without
+ * a socket, which is gone. ERR_CLOSED, ERR_SYSTEM. */
+int ipc_receive_channel(int fd, int *channel) MUST_USE;
+
 /* ---- the asking side ---- */
 
 struct ipc_client;

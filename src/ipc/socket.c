@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "ipc/ipc.h"
@@ -47,4 +48,55 @@ int ipc_receive(int fd, uint8_t out[static IPC_MESSAGE_MAX], size_t *len)
 		/* Our messages are never empty: nothing means end of file (or a peer not worth keeping). */
 		return n ? OK : ERR_CLOSED;
 	}
+}
+
+/* A message of one byte that carries one descriptor. */
+struct handover {
+	char byte;
+	struct iovec iov;
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message;
+};
+
+static struct msghdr *handover_init(struct handover *h)
+{
+	memset(h, 0, sizeof *h);
+	h->iov = (struct iovec){&h->byte, 1};
+	h->message = (struct msghdr){.msg_iov = &h->iov,
+		.msg_iovlen = 1,
+		.msg_control = &h->control,
+		.msg_controllen = sizeof h->control};
+	return &h->message;
+}
+
+int ipc_send_channel(int fd, int channel)
+{
+	struct handover h;
+	struct msghdr *m = handover_init(&h);
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof channel);
+	memcpy(CMSG_DATA(c), &channel, sizeof channel);
+	return sendmsg(fd, m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? map_errno() : OK;
+}
+
+int ipc_receive_channel(int fd, int *channel)
+{
+	struct handover h;
+	struct msghdr *m = handover_init(&h);
+	ssize_t n;
+	do
+		n = recvmsg(fd, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n ? map_errno() : ERR_CLOSED;
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return ERR_INVALID;
+	memcpy(channel, CMSG_DATA(c), sizeof *channel);
+	return OK;
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "keeper/keeper.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "keeper/internal.h"
@@ -13,7 +11,6 @@
 #include "util/log.h"
 
 enum {
-	CHANNELS = 8,        /* askers at once: the api, its successor during a reload, and room for more */
 	BATCH = 256,         /* requests per commit */
 	SWEEP_MS = 1000,     /* how often expired values are looked for; DNS does not serve them meanwhile */
 	SWEEP_ENTRIES = 512, /* delegates per sweep, so that requests do not wait for a large one */
@@ -31,7 +28,7 @@ struct keeper {
 	struct judge judge;
 	struct store *store; /* NULL: cannot be opened at present */
 	uint64_t epoch;
-	int channels[CHANNELS]; /* -1: free */
+	int channels[KEEPER_CHANNELS]; /* -1: free */
 	int64_t next_open, next_sweep;
 	bool open_failed; /* said once, not every second */
 	size_t answer_count;
@@ -76,7 +73,7 @@ static void say_hello(struct keeper *k, size_t channel)
 
 static void add_channel(struct keeper *k, int fd)
 {
-	for (size_t i = 0; i < CHANNELS; i++) {
+	for (size_t i = 0; i < KEEPER_CHANNELS; i++) {
 		if (k->channels[i] >= 0)
 			continue;
 		k->channels[i] = fd;
@@ -90,29 +87,11 @@ static void add_channel(struct keeper *k, int fd)
 /* Takes the sockets of new askers from the supervisor. ERR_CLOSED: the supervisor is gone. */
 static int take_channels(struct keeper *k)
 {
-	for (;;) {
-		char byte;
-		union {
-			struct cmsghdr align;
-			char space[CMSG_SPACE(sizeof(int))];
-		} control;
-		struct iovec iov = {&byte, 1};
-		struct msghdr m = {.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = &control,
-			.msg_controllen = sizeof control};
-		ssize_t n = recvmsg(k->settings->control, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR ? OK : ERR_CLOSED;
-		if (n == 0)
-			return ERR_CLOSED;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		int fd;
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-		add_channel(k, fd);
-	}
+	int fd, rc;
+	while (!(rc = ipc_receive_channel(k->settings->control, &fd)) || rc == ERR_INVALID)
+		if (!rc)
+			add_channel(k, fd);
+	return rc == ERR_AGAIN ? OK : ERR_CLOSED;
 }
 
 static void open_store(struct keeper *k, int64_t now)
@@ -165,7 +144,7 @@ static void take_requests(struct keeper *k, struct store_txn *t, struct judge_ti
 	bool more = true;
 	while (more && k->answer_count < BATCH) {
 		more = false;
-		for (size_t i = 0; i < CHANNELS && k->answer_count < BATCH; i++)
+		for (size_t i = 0; i < KEEPER_CHANNELS && k->answer_count < BATCH; i++)
 			if (k->channels[i] >= 0)
 				more |= take_request(k, i, t, now);
 	}
@@ -220,20 +199,26 @@ static int run_batch(struct keeper *k)
 	return rc == ERR_STORE ? rc : OK;
 }
 
+/* Free slots hold -1, which poll() passes over. */
+static void watch_channels(const struct keeper *k, struct pollfd p[static KEEPER_CHANNELS])
+{
+	for (size_t i = 0; i < KEEPER_CHANNELS; i++)
+		p[i] = (struct pollfd){.fd = k->channels[i], .events = POLLIN};
+}
+
 /* Waits for work, at most until the next sweep. True: asked to stop. */
 static bool wait_for_work(struct keeper *k, int *rc)
 {
-	struct pollfd p[CHANNELS + 2];
-	for (size_t i = 0; i < CHANNELS; i++)
-		p[i] = (struct pollfd){.fd = k->channels[i], .events = POLLIN};
-	p[CHANNELS] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
-	p[CHANNELS + 1] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
+	struct pollfd p[KEEPER_CHANNELS + 2];
+	watch_channels(k, p);
+	p[KEEPER_CHANNELS] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
+	p[KEEPER_CHANNELS + 1] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
 	int64_t wait = k->next_sweep - clock_mono_ms();
-	if (poll(p, CHANNELS + 2, wait < 0 ? 0 : wait > SWEEP_MS ? SWEEP_MS : (int)wait) < 0)
+	if (poll(p, KEEPER_CHANNELS + 2, wait < 0 ? 0 : wait > SWEEP_MS ? SWEEP_MS : (int)wait) < 0)
 		return false;
-	if (p[CHANNELS].revents)
+	if (p[KEEPER_CHANNELS].revents)
 		*rc = take_channels(k);
-	return p[CHANNELS + 1].revents != 0;
+	return p[KEEPER_CHANNELS + 1].revents != 0;
 }
 
 /* Everything that was asked before the stop is still answered. */
@@ -241,10 +226,9 @@ static int drain(struct keeper *k)
 {
 	int rc = OK;
 	for (int rounds = 0; !rc && rounds < 64; rounds++) {
-		struct pollfd p[CHANNELS];
-		for (size_t i = 0; i < CHANNELS; i++)
-			p[i] = (struct pollfd){.fd = k->channels[i], .events = POLLIN};
-		if (poll(p, CHANNELS, 0) <= 0)
+		struct pollfd p[KEEPER_CHANNELS];
+		watch_channels(k, p);
+		if (poll(p, KEEPER_CHANNELS, 0) <= 0)
 			break;
 		rc = run_batch(k);
 	}
@@ -261,7 +245,7 @@ static int loop(struct keeper *k)
 
 static void free_keeper(struct keeper *k)
 {
-	for (size_t i = 0; i < CHANNELS; i++)
+	for (size_t i = 0; i < KEEPER_CHANNELS; i++)
 		if (k->channels[i] >= 0)
 			close_channel(k, i);
 	limits_free(&k->judge.limits);

@@ -9,6 +9,9 @@
 #include "conf/conf.h"
 #include "delegate/delegate.h"
 
+/* Askers at once: the api, its successor during a reload, and room for more. */
+enum { KEEPER_CHANNELS = 8 };
+
 struct keeper_zone {
 	const char *name; /* lower-case, no final dot */
 	uint16_t id;

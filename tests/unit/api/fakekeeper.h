@@ -163,3 +163,16 @@ static inline struct prefix test_prefix(const char *text)
 #define REGISTERED(allow, base)                                                                              \
 	"{\"username\":\"" USER "\",\"password\":\"" KEY "\",\"fulldomain\":\"" LABEL "." ZONE               \
 	"\",\"subdomain\":\"" LABEL "\",\"allowfrom\":" allow ",\"server_url\":\"" URL base "\"}"
+
+/* A good update that has reached the keeper, which does not reply to it. */
+static inline void update_without_reply(struct fakekeeper *k, struct testclient *c)
+{
+	char request[1024];
+	snprintf(request, sizeof request, POST("/update") KEYS "Content-Length: %zu\r\n\r\n%s",
+		strlen(UPDATE_BODY), UPDATE_BODY);
+	k->silent = true;
+	testclient_open(c, &k->http);
+	testclient_send(c, request);
+	for (unsigned i = 0; i < TURNS_BEFORE_GIVING_UP && !k->asked; i++)
+		testserver_turn(&k->http, -1, 0);
+}

@@ -147,14 +147,7 @@ static void no_answer_is_a_failed_store(void **state)
 	static struct testclient c;
 	struct fakekeeper *k = *state;
 	struct answer a;
-	char request[1024];
-	snprintf(request, sizeof request, POST("/update") KEYS "Content-Length: %zu\r\n\r\n%s",
-		strlen(UPDATE_BODY), UPDATE_BODY);
-	k->silent = true;
-	testclient_open(&c, &k->http);
-	testclient_send(&c, request);
-	for (unsigned i = 0; i < TURNS_BEFORE_GIVING_UP && !k->asked; i++)
-		testserver_turn(&k->http, -1, 0);
+	update_without_reply(k, &c);
 	assert_int_equal(ipc_client_run(k->client, clock_mono_ms() + 3600 * 1000), OK);
 	assert_true(testclient_answer(&c, &a));
 	assert_int_equal(a.status, 500);

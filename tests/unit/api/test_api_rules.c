@@ -162,14 +162,7 @@ static void rule_14_nothing_is_said_before_the_keeper_has(void **state)
 	static struct testclient c;
 	struct fakekeeper *k = *state;
 	struct answer a;
-	char request[1024];
-	snprintf(request, sizeof request, POST("/update") KEYS "Content-Length: %zu\r\n\r\n%s",
-		strlen(UPDATE_BODY), UPDATE_BODY);
-	k->silent = true;
-	testclient_open(&c, &k->http);
-	testclient_send(&c, request);
-	for (unsigned i = 0; i < TURNS_BEFORE_GIVING_UP && !k->asked; i++)
-		testserver_turn(&k->http, -1, 0);
+	update_without_reply(k, &c);
 	testserver_turns(&k->http, 3);
 	testclient_receive(&c);
 	assert_int_equal(c.len, 0);

@@ -250,3 +250,5 @@ static inline void expect_formerr(void)
 	assert_true(send_query() > 0);
 	expect_refusal(&fx.reply, FORMERR);
 }
+
+#define FIXTURE_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)

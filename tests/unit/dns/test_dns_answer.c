@@ -338,32 +338,26 @@ static void amplification_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values_of_a_delegate_are_its_txt),
-		cmocka_unit_test(case_is_ignored_and_echoed),
-		cmocka_unit_test(a_delegate_has_no_other_type),
-		cmocka_unit_test(every_type_gets_a_reply),
-		cmocka_unit_test(unknown_labels_do_not_exist),
-		cmocka_unit_test(denials_live_as_long_as_configured),
-		cmocka_unit_test(nothing_exists_below_a_delegate),
-		cmocka_unit_test(other_zones_are_refused),
-		cmocka_unit_test(the_apex_has_soa),
-		cmocka_unit_test(the_apex_has_ns_with_glue),
-		cmocka_unit_test(static_records_are_served),
-		cmocka_unit_test(empty_non_terminals_exist),
-		cmocka_unit_test(wildcards_are_expanded),
-		cmocka_unit_test(a_wildcard_at_the_apex_spares_delegates),
-		cmocka_unit_test(aliases_are_followed_within_the_zone),
-		cmocka_unit_test(denials_at_the_end_of_an_alias),
-		cmocka_unit_test(zones_within_zones),
-		cmocka_unit_test(any_gets_one_set),
-		cmocka_unit_test(a_store_that_fails_is_servfail),
-		cmocka_unit_test(amplification_is_bounded),
+		FIXTURE_TEST(values_of_a_delegate_are_its_txt),
+		FIXTURE_TEST(case_is_ignored_and_echoed),
+		FIXTURE_TEST(a_delegate_has_no_other_type),
+		FIXTURE_TEST(every_type_gets_a_reply),
+		FIXTURE_TEST(unknown_labels_do_not_exist),
+		FIXTURE_TEST(denials_live_as_long_as_configured),
+		FIXTURE_TEST(nothing_exists_below_a_delegate),
+		FIXTURE_TEST(other_zones_are_refused),
+		FIXTURE_TEST(the_apex_has_soa),
+		FIXTURE_TEST(the_apex_has_ns_with_glue),
+		FIXTURE_TEST(static_records_are_served),
+		FIXTURE_TEST(empty_non_terminals_exist),
+		FIXTURE_TEST(wildcards_are_expanded),
+		FIXTURE_TEST(a_wildcard_at_the_apex_spares_delegates),
+		FIXTURE_TEST(aliases_are_followed_within_the_zone),
+		FIXTURE_TEST(denials_at_the_end_of_an_alias),
+		FIXTURE_TEST(zones_within_zones),
+		FIXTURE_TEST(any_gets_one_set),
+		FIXTURE_TEST(a_store_that_fails_is_servfail),
+		FIXTURE_TEST(amplification_is_bounded),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = fixture_setup;
-		each[i].teardown_func = fixture_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

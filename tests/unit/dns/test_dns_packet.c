@@ -228,10 +228,8 @@ static void crowded_queries_are_formerr(void **state)
 	expect_formerr();
 }
 
-/* Whatever is cut off, the rest is refused or dropped, and never answered with data. */
-static void every_prefix_is_refused(void **state)
+static void query_with_everything(void)
 {
-	(void)state;
 	message_begin(&fx.query, F_RD, 1);
 	message_question(&fx.query, "live.auth.example", T_TXT, IN);
 	message_opt(&fx.query, 1232, 0x8000,
@@ -239,6 +237,13 @@ static void every_prefix_is_refused(void **state)
 		"12345678",
 		16);
 	message_tsig(&fx.query);
+}
+
+/* Whatever is cut off, the rest is refused or dropped, and never answered with data. */
+static void every_prefix_is_refused(void **state)
+{
+	(void)state;
+	query_with_everything();
 	for (size_t len = 0; len < message_len(&fx.query); len++) {
 		size_t n = send_bytes(wire(), len, 512);
 		assert_true(len < 12 ? n == 0 : n > 0);
@@ -251,13 +256,7 @@ static void every_prefix_is_refused(void **state)
 static void damaged_queries_are_survived(void **state)
 {
 	(void)state;
-	message_begin(&fx.query, F_RD, 1);
-	message_question(&fx.query, "live.auth.example", T_TXT, IN);
-	message_opt(&fx.query, 1232, 0x8000,
-		"\0\3\0\0\0\xa\0\x8"
-		"12345678",
-		16);
-	message_tsig(&fx.query);
+	query_with_everything();
 	size_t len = message_len(&fx.query);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t was = fx.query.bytes[i];
@@ -293,26 +292,20 @@ static void types_classes_opcodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_no_query_is_dropped),
-		cmocka_unit_test(other_opcodes_are_not_implemented),
-		cmocka_unit_test(header_flags_are_not_copied),
-		cmocka_unit_test(exactly_one_question),
-		cmocka_unit_test(other_classes_are_refused),
-		cmocka_unit_test(transfers_are_refused),
-		cmocka_unit_test(names_up_to_255_octets),
-		cmocka_unit_test(any_byte_may_stand_in_a_label),
-		cmocka_unit_test(bad_question_names_are_formerr),
-		cmocka_unit_test(wrong_counts_and_trailing_bytes_are_formerr),
-		cmocka_unit_test(crowded_queries_are_formerr),
-		cmocka_unit_test(every_prefix_is_refused),
-		cmocka_unit_test(damaged_queries_are_survived),
-		cmocka_unit_test(types_classes_opcodes),
+		FIXTURE_TEST(what_is_no_query_is_dropped),
+		FIXTURE_TEST(other_opcodes_are_not_implemented),
+		FIXTURE_TEST(header_flags_are_not_copied),
+		FIXTURE_TEST(exactly_one_question),
+		FIXTURE_TEST(other_classes_are_refused),
+		FIXTURE_TEST(transfers_are_refused),
+		FIXTURE_TEST(names_up_to_255_octets),
+		FIXTURE_TEST(any_byte_may_stand_in_a_label),
+		FIXTURE_TEST(bad_question_names_are_formerr),
+		FIXTURE_TEST(wrong_counts_and_trailing_bytes_are_formerr),
+		FIXTURE_TEST(crowded_queries_are_formerr),
+		FIXTURE_TEST(every_prefix_is_refused),
+		FIXTURE_TEST(damaged_queries_are_survived),
+		FIXTURE_TEST(types_classes_opcodes),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = fixture_setup;
-		each[i].teardown_func = fixture_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

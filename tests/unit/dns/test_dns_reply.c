@@ -218,21 +218,15 @@ static void tcp_answers_are_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(opt_answers_opt),
-		cmocka_unit_test(do_is_copied_and_nothing_else),
-		cmocka_unit_test(other_versions_are_badvers),
-		cmocka_unit_test(options_are_ignored),
-		cmocka_unit_test(malformed_opt_is_formerr),
-		cmocka_unit_test(unknown_keys_are_badkey),
-		cmocka_unit_test(misplaced_tsig_is_formerr),
-		cmocka_unit_test(answers_fit_or_are_truncated),
-		cmocka_unit_test(tcp_answers_are_whole),
+		FIXTURE_TEST(opt_answers_opt),
+		FIXTURE_TEST(do_is_copied_and_nothing_else),
+		FIXTURE_TEST(other_versions_are_badvers),
+		FIXTURE_TEST(options_are_ignored),
+		FIXTURE_TEST(malformed_opt_is_formerr),
+		FIXTURE_TEST(unknown_keys_are_badkey),
+		FIXTURE_TEST(misplaced_tsig_is_formerr),
+		FIXTURE_TEST(answers_fit_or_are_truncated),
+		FIXTURE_TEST(tcp_answers_are_whole),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = fixture_setup;
-		each[i].teardown_func = fixture_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,13 +134,18 @@ static void await_hello(void)
 	}
 }
 
+static void wait_for_room(void)
+{
+	struct pollfd p = {.fd = api, .events = POLLOUT};
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+}
+
 /* Sends whatever bytes, waiting for room: the keeper reads while we write. */
 static void send_bytes(const uint8_t *data, size_t len)
 {
-	struct pollfd p = {.fd = api, .events = POLLOUT};
 	int rc;
 	while ((rc = ipc_send(api, data, len)) == ERR_AGAIN)
-		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+		wait_for_room();
 	assert_int_equal(rc, OK);
 }
 
@@ -281,19 +286,12 @@ static void rubbish_neither_writes_nor_stops_the_keeper(void **state)
 		send_bytes(wire, size);
 	}
 	/* Descriptors nobody asked for are dropped, not collected. */
-	struct iovec iov = {wire, 3};
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} space = {.space = {0}};
-	struct msghdr m = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	*c = (struct cmsghdr){
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-	memcpy(CMSG_DATA(c), &api, sizeof api);
-	for (int i = 0; i < 100; i++)
-		assert_true(sendmsg(api, &m, 0) == 3);
+	for (int i = 0; i < 100; i++) {
+		int rc;
+		while ((rc = ipc_send_channel(api, api)) == ERR_AGAIN)
+			wait_for_room();
+		assert_int_equal(rc, OK);
+	}
 	r = (struct ipc_request){.type = IPC_HEALTH};
 	assert_int_equal(ask(&r), IPC_OK);
 	assert_string_equal(served(&who), "");
@@ -426,23 +424,11 @@ static void a_new_asker_is_taken_in(void **state)
 {
 	(void)state;
 	int pair[2];
-	char byte = 0;
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} space = {.space = {0}};
-	struct iovec iov = {&byte, 1};
-	struct msghdr m = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
 	start_keeper(CONF_REGISTRATION_OPEN, 0);
 	await_hello();
 	struct ipc_reply who = do_register();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	*c = (struct cmsghdr){
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-	memcpy(CMSG_DATA(c), &pair[1], sizeof pair[1]);
-	assert_true(sendmsg(control[0], &m, 0) == 1);
+	assert_int_equal(ipc_send_channel(control[0], pair[1]), OK);
 	close(pair[1]);
 	close(api); /* the old one goes: the keeper stays */
 	api = pair[0];
