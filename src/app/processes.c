@@ -26,9 +26,11 @@ struct dns_process {
 	const char *store_path;
 	struct store *store;
 	struct store_snapshot *snapshot;
+	struct delegate_source delegates;
 	struct dns_answerer *answerer;
 	int64_t next_open;
-	bool pinned, open_failed;
+	bool tried, pinned; /* the snapshot, for this batch */
+	bool open_failed;
 };
 
 static void close_store(struct dns_process *p)
@@ -52,23 +54,31 @@ static void open_store(struct dns_process *p)
 	p->open_failed = rc != OK;
 }
 
-/* One snapshot for the batch: taken after its queries arrived, so whatever was acknowledged before is in it.
- */
 static void begin_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
 	if (!p->store && clock_mono_ms() >= p->next_open)
 		open_store(p);
-	p->pinned = p->store && !store_snapshot_renew(p->snapshot);
+}
+
+/* One snapshot for the batch: taken after its queries arrived, so whatever was acknowledged before is in it.
+ */
+static struct store_snapshot *pin_snapshot(void *ctx)
+{
+	struct dns_process *p = ctx;
+	if (!p->tried)
+		p->pinned = p->store && !store_snapshot_renew(p->snapshot);
+	p->tried = true;
+	return p->pinned ? p->snapshot : NULL;
 }
 
 static void end_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
+	p->tried = p->pinned = false;
 	if (!p->store)
 		return;
 	store_snapshot_release(p->snapshot);
-	p->pinned = false;
 	if (store_snapshot_broken(p->snapshot)) {
 		log_error("app", "the store cannot be read; delegates are answered with SERVFAIL");
 		p->open_failed = true;
@@ -83,16 +93,18 @@ static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_
 	struct dns_query q = {.wire = m->data,
 		.len = m->len,
 		.tcp = m->tcp,
+		.tls = m->tls,
 		.client = m->client,
 		.now = m->now,
-		.snapshot = p->pinned ? p->snapshot : NULL};
+		.delegates = &p->delegates};
 	return dns_answer(p->answerer, &q, out, cap);
 }
 
 int dns_process_run(const struct settings *s, const struct sockets *k, unsigned index, int stop)
 {
-	struct dns_process p = {.store_path = s->conf->store_path};
-	int rc = dns_answerer_new(s->zones, &p.answerer);
+	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {pin_snapshot, &p}};
+	const struct dns_settings dns = {.zones = s->zones, .tcp_idle = TCP_IDLE_MS};
+	int rc = dns_answerer_new(&dns, &p.answerer);
 	if (rc)
 		return rc;
 	open_store(&p);
@@ -108,7 +120,7 @@ int dns_process_run(const struct settings *s, const struct sockets *k, unsigned 
 			.tcp_idle = TCP_IDLE_MS,
 			.tcp_message = TCP_MESSAGE_MS,
 		};
-		const struct net_handler handler = {&p, begin_batch, end_batch, answer};
+		const struct net_handler handler = {&p, begin_batch, end_batch, NULL, answer};
 		rc = net_run(&settings, &handler);
 	}
 	close_store(&p);

@@ -46,7 +46,17 @@ enum { CONF_MAX_VALUES = 32 };
 struct conf_dns {
 	struct endpoint *listen;
 	size_t listen_count;
-	uint32_t workers; /* 0: one per core */
+	uint32_t workers;            /* 0: one per core */
+	struct endpoint *tls_listen; /* DNS over TLS, with the API's certificate; none: not offered */
+	size_t tls_listen_count;
+	uint32_t tcp_connections;      /* at most, over all workers */
+	uint32_t responses_per_second; /* over UDP, to one /24 or /56; 0: no limit */
+	struct prefix *unlimited;      /* to these there is no limit */
+	size_t unlimited_count;
+	char *cookie_secret_file; /* NULL: random secrets */
+	char *nsid;               /* RFC 5001; NULL: not told, as the next two */
+	char *identity;           /* id.server and hostname.bind in class CH, RFC 4892 */
+	char *version;            /* version.server and version.bind */
 };
 
 enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF };

@@ -93,14 +93,14 @@ static void describe(const struct row *r, char *out, size_t cap)
 static void print_comment(const struct printer *p, const struct row *r)
 {
 	char text[1024], *rest = NULL;
-	int indent = p->indent - (p->dash ? 2 : 0), column = COMMENT_WIDTH;
+	int indent = p->indent - (p->dash ? 2 : 0), column = 0;
 	describe(r, text, sizeof text);
 	if (!p->indent)
 		fputc('\n', p->to);
 	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		int len = (int)strlen(word);
-		if (column + len >= COMMENT_WIDTH) {
-			fprintf(p->to, "%s%*s#", column == COMMENT_WIDTH ? "" : "\n", indent, "");
+		if (!column || column + len >= COMMENT_WIDTH) {
+			fprintf(p->to, "%s%*s#", column ? "\n" : "", indent, "");
 			column = indent + 1;
 		}
 		column += fprintf(p->to, " %s", word);

@@ -92,6 +92,27 @@ static const struct row zone_rows[] = {
 };
 static const struct table zone_table = TABLE_OF(zone_rows, conf_zone);
 
+/* A resolver farm or a CA behind one /24 asks some hundred times in a second at most, and what is above that
+ * is only sent to TCP. */
+static const struct row rate_limit_rows[] = {
+	{.key = "responses_per_second",
+		.kind = KIND_NUMBER,
+		FIELD(conf, dns.responses_per_second),
+		.fallback = "200",
+		.max = 1000000,
+		.unit = "responses",
+		.prose = "Whole answers a network may get in a second; 0 is no limit."},
+	{.key = "unlimited",
+		.kind = KIND_PREFIX,
+		LIST(conf, dns.unlimited, dns.unlimited_count),
+		.max = 1000,
+		.fallback = "",
+		.commented = true,
+		.sample = "192.0.2.0/24",
+		.prose = "Networks without a limit: resolvers of your own, monitoring."},
+};
+static const struct table rate_limit_table = TABLE(rate_limit_rows);
+
 static const struct row dns_rows[] = {
 	{.key = "listen",
 		.kind = KIND_ENDPOINT,
@@ -107,6 +128,54 @@ static const struct row dns_rows[] = {
 		.max = 256,
 		.unit = "processes",
 		.prose = "Processes that answer DNS; 0 is one per core."},
+	{.key = "tls_listen",
+		.kind = KIND_ENDPOINT,
+		LIST(conf, dns.tls_listen, dns.tls_listen_count),
+		.max = 64,
+		.fallback = "",
+		.commented = true,
+		.sample = "0.0.0.0:853\n[::]:853",
+		.prose = "Where DNS is answered over TLS (RFC 7858), with the certificate of the API."},
+	{.key = "tcp_connections",
+		.kind = KIND_NUMBER,
+		FIELD(conf, dns.tcp_connections),
+		.fallback = "4000",
+		.min = 16,
+		.max = 1000000,
+		.unit = "connections",
+		.prose = "TCP and TLS connections at once; one network gets at most a quarter of them."},
+	{.key = "rate_limit",
+		.kind = KIND_TABLE,
+		.table = &rate_limit_table,
+		.prose = "Against floods with forged senders: over UDP, a network (/24, /56) that asks "
+			 "more gets truncated answers and asks again over TCP. Clients with a DNS cookie "
+			 "are not limited."},
+	{.key = "cookie_secret_file",
+		.kind = KIND_TEXT,
+		FIELD(conf, dns.cookie_secret_file),
+		.commented = true,
+		.sample = "/etc/acme-delegate/cookie-secrets",
+		.prose = "Secrets of DNS cookies (RFC 9018), for servers that share an address: 32 "
+			 "hexadecimal digits a line, the first makes cookies, the others are accepted, "
+			 "too. Left out: random."},
+	{.key = "nsid",
+		.kind = KIND_TEXT,
+		FIELD(conf, dns.nsid),
+		.commented = true,
+		.sample = "ns1",
+		.prose = "Name of this server, for those who ask with the NSID option (RFC 5001)."},
+	{.key = "identity",
+		.kind = KIND_TEXT,
+		FIELD(conf, dns.identity),
+		.commented = true,
+		.sample = "ns1",
+		.prose = "Answer to id.server and hostname.bind in class CH. Left out: refused."},
+	{.key = "version",
+		.kind = KIND_TEXT,
+		FIELD(conf, dns.version),
+		.commented = true,
+		.sample = "acme-delegate",
+		.prose = "Answer to version.server and version.bind in class CH. Left out: refused."},
 };
 static const struct table dns_table = TABLE(dns_rows);
 

@@ -55,10 +55,22 @@ struct delegate_values {
  * lower-case without the final dot. Store errors. */
 int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out) MUST_USE;
 
-/* DNS side: the values of <label>.<zone> that are live at `now`. `label` in either case, 1..63 bytes of
- * anything. OK: the delegate exists (count may be 0). ERR_NOTFOUND: there is no such delegate. ERR_STORE:
- * unknown, say SERVFAIL. */
-int delegate_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+/* The values of <label>.<zone> that are live at `now`. `label` in either case, 1..63 bytes of anything. OK:
+ * the delegate exists (count may be 0). ERR_NOTFOUND: there is no such delegate. ERR_STORE: unknown, say
+ * SERVFAIL.
+ */
+int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out) MUST_USE;
+
+/* Where DNS finds delegates. */
+struct delegate_source {
+	/* The snapshot of the batch in hand, pinned on first use; NULL: the store cannot be read. */
+	struct store_snapshot *(*pin)(void *ctx);
+	void *ctx;
+};
+
+/* The same for DNS, from wherever it is found soonest. */
+int delegate_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
 	int64_t now, struct delegate_values *out) MUST_USE;
 
 /* Makes a delegate with a random label and its first key. Store errors, ERR_SYSTEM (no random bytes). */

@@ -51,7 +51,7 @@ bool delegate_value_valid(const char *value)
 	return strlen(value) == DELEGATE_VALUE_LEN && text_is_base64url(value, DELEGATE_VALUE_LEN);
 }
 
-int delegate_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
 	int64_t now, struct delegate_values *out)
 {
 	struct delegate_key key;
@@ -74,6 +74,13 @@ int delegate_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *labe
 		memcpy(rdata + 1, set.values[i].text, DELEGATE_VALUE_LEN);
 	}
 	return OK;
+}
+
+int delegate_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out)
+{
+	struct store_snapshot *v = s->pin(s->ctx);
+	return v ? delegate_read(v, zone, label, label_len, now, out) : ERR_STORE;
 }
 
 static int load(struct store_txn *t, const struct delegate_key *key, struct value_set *out)

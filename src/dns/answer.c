@@ -18,7 +18,7 @@ enum {
 };
 
 struct dns_answerer {
-	const struct dns_zones *zones;
+	struct dns_settings settings;
 	dns_lookup *lookup;
 	knot_mm_t mm;
 	struct delegate_values values;
@@ -110,7 +110,7 @@ static enum step check_question(struct work *w)
 
 static enum step find_zone(struct work *w)
 {
-	const struct dns_zones *zones = w->a->zones;
+	const struct dns_zones *zones = w->a->settings.zones;
 	dns_name_split(&w->name, knot_pkt_qname(w->reply.in));
 	w->zone = dns_zones_find(zones, &w->name, 0);
 	if (!w->zone) {
@@ -132,11 +132,9 @@ static enum step find_zone(struct work *w)
 /* Is there a delegate whose label is the one just below the apex? */
 static int ask_store(struct work *w)
 {
-	if (!w->query->snapshot)
-		return ERR_STORE;
 	const uint8_t *label = w->name.wire + w->name.start[w->name.labels - w->zone->labels - 1u];
 	return w->a->lookup(
-		w->query->snapshot, w->zone->id, label + 1, label[0], w->query->now, &w->a->values);
+		w->query->delegates, w->zone->id, label + 1, label[0], w->query->now, &w->a->values);
 }
 
 /* The source of synthesis for a name that does not exist, or NULL (RFC 4592 section 3.3.1). ERR_STORE. */
@@ -213,7 +211,7 @@ static bool follow(struct work *w, const knot_rrset_t *cname)
 	 * compression, which looks at the wire. */
 	knot_dname_copy_lower(w->a->target, cname->rrs.rdata->data);
 	dns_name_split(&w->name, w->a->target);
-	return dns_zones_find(w->a->zones, &w->name, 0) == w->zone;
+	return dns_zones_find(w->a->settings.zones, &w->name, 0) == w->zone;
 }
 
 /* True: go on with the target of the CNAME that was found. */
@@ -328,13 +326,13 @@ size_t dns_answer(struct dns_answerer *a, const struct dns_query *q, uint8_t *ou
 	return dns_reply_finish(&w.reply);
 }
 
-int dns_answerer_new(const struct dns_zones *zones, struct dns_answerer **out)
+int dns_answerer_new(const struct dns_settings *s, struct dns_answerer **out)
 {
 	struct dns_answerer *a = calloc(1, sizeof *a);
 	*out = a;
 	if (!a)
 		return ERR_NOMEM;
-	a->zones = zones;
+	a->settings = *s;
 	a->lookup = delegate_lookup;
 	dns_arena_init(&a->arena, &a->mm);
 	return OK;

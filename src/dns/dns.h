@@ -27,17 +27,47 @@ int dns_zones_build(const struct conf_zone *zones, const uint16_t *ids, size_t c
 	struct diag *d, struct dns_zones **out) MUST_USE;
 void dns_zones_free(struct dns_zones **z); /* accepts NULL inside; sets it to NULL */
 
-/* `zones` must outlive it. ERR_NOMEM. */
-int dns_answerer_new(const struct dns_zones *zones, struct dns_answerer **out) MUST_USE;
+/* What an answerer has done since it was made; written by its thread alone, so another may read them torn at
+ * worst. Queries that are dropped count as such and as nothing else. */
+struct dns_counters {
+	uint64_t udp, tcp, tls; /* queries */
+	uint64_t dropped;
+	uint64_t rcodes[24]; /* answers by RCODE; 23 is BADCOOKIE, the highest in use */
+	uint64_t truncated;  /* answers with TC, of which */
+	uint64_t limited;    /* because their client's network had too many */
+	uint64_t cookies;    /* queries with a valid server cookie */
+};
+
+enum { DNS_COOKIE_SECRETS = 2, DNS_COOKIE_SECRET_SIZE = 16 };
+
+struct dns_cookie_secrets {
+	size_t count;                                                /* 0: no cookies */
+	uint8_t secrets[DNS_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE]; /* the first makes cookies */
+};
+
+struct dns_settings {
+	const struct dns_zones *zones;
+	const char *nsid, *identity, *version;    /* NULL: not told */
+	const struct dns_cookie_secrets *cookies; /* NULL: none */
+	uint32_t responses_per_second;            /* to one network; 0: no limit */
+	const struct prefix *unlimited;
+	size_t unlimited_count;
+	int64_t tcp_idle;              /* milliseconds, told to clients (RFC 7828) */
+	struct dns_counters *counters; /* NULL: nobody counts */
+};
+
+/* Everything that the settings point to must outlive it. ERR_NOMEM, ERR_SYSTEM (no random bytes). */
+int dns_answerer_new(const struct dns_settings *s, struct dns_answerer **out) MUST_USE;
 void dns_answerer_free(struct dns_answerer **a);
 
 struct dns_query {
 	const uint8_t *wire;
 	size_t len;
-	bool tcp;
+	bool tcp; /* also where it is TLS */
+	bool tls;
 	struct endpoint client;
-	int64_t now;                     /* milliseconds since the epoch */
-	struct store_snapshot *snapshot; /* pinned; NULL: the store cannot be read, delegates are SERVFAIL */
+	int64_t now; /* milliseconds since the epoch */
+	const struct delegate_source *delegates;
 };
 
 /* Writes the answer to out[0..cap) and returns its length; 0: drop. `cap` >= 512; over UDP the answer is at

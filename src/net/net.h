@@ -17,10 +17,14 @@
 int net_udp_bind(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 int net_tcp_listen(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 
+enum { NET_BATCH = 64 }; /* messages at most */
+
 struct net_message {
 	const uint8_t *data;
 	size_t len;
-	bool tcp;
+	unsigned slot; /* below NET_BATCH, its own among the messages of a batch */
+	bool tcp;      /* also where it is TLS */
+	bool tls;
 	struct endpoint client;
 	int64_t now; /* milliseconds since the epoch, read once per batch */
 };
@@ -31,6 +35,9 @@ struct net_handler {
 	 * two. */
 	void (*batch_begin)(void *ctx);
 	void (*batch_end)(void *ctx);
+	/* What can be done about a message before it is its turn, so that memory it will need is on its way.
+	 * Not called for every message; its bytes stay where they are until its answer(). NULL: nothing. */
+	void (*look_ahead)(void *ctx, const struct net_message *m);
 	/* Writes an answer of at most `cap` bytes to `out`; returns its length, 0 for none. */
 	size_t (*answer)(void *ctx, const struct net_message *m, uint8_t *out, size_t cap);
 };

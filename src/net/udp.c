@@ -29,6 +29,7 @@ struct udp {
 	struct iovec in_data[UDP_BATCH], out_data[UDP_BATCH];
 	union peer peer[UDP_BATCH];
 	union control control[UDP_BATCH];
+	struct net_message messages[UDP_BATCH];
 	uint8_t query[UDP_BATCH][UDP_QUERY_MAX];
 	uint8_t answer[UDP_BATCH][UDP_ANSWER_MAX];
 };
@@ -80,6 +81,7 @@ static bool read_query(const struct udp *u, unsigned i, struct net_message *m)
 		return false;
 	m->data = u->query[i];
 	m->len = u->in[i].msg_len;
+	m->slot = i;
 	return m->client.port != 0; /* nobody can be answered there: a forgery */
 }
 
@@ -119,15 +121,23 @@ static void write_reply(struct udp *u, unsigned query, unsigned reply, size_t le
 static unsigned answer_batch(struct udp *u, unsigned received)
 {
 	const struct net_handler *h = u->handler;
-	struct net_message m = {.tcp = false, .now = clock_wall_ms()};
-	unsigned ready = 0;
-	h->batch_begin(h->ctx);
+	int64_t now = clock_wall_ms();
+	unsigned queries = 0, ready = 0;
 	for (unsigned i = 0; i < received; i++) {
-		if (!read_query(u, i, &m))
+		struct net_message *m = &u->messages[queries];
+		*m = (struct net_message){.now = now};
+		if (!read_query(u, i, m))
 			continue;
-		size_t len = h->answer(h->ctx, &m, u->answer[ready], UDP_ANSWER_MAX);
+		queries++;
+		if (h->look_ahead)
+			h->look_ahead(h->ctx, m);
+	}
+	h->batch_begin(h->ctx);
+	for (unsigned i = 0; i < queries; i++) {
+		const struct net_message *m = &u->messages[i];
+		size_t len = h->answer(h->ctx, m, u->answer[ready], UDP_ANSWER_MAX);
 		if (len)
-			write_reply(u, i, ready++, len);
+			write_reply(u, m->slot, ready++, len);
 	}
 	h->batch_end(h->ctx);
 	return ready;

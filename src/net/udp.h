@@ -6,7 +6,7 @@
 #include "net/net.h"
 
 enum {
-	UDP_BATCH = 64,
+	UDP_BATCH = NET_BATCH,
 	/* The payload of a full Ethernet frame; longer queries are dropped, no resolver sends them. An odd
 	 * multiple of the cache line, so that the buffers do not compete for the same cache sets. */
 	UDP_QUERY_MAX = 1472,

@@ -30,13 +30,14 @@ static const struct conf_zone zones[] = {{.name = (char *)"auth.example",
 	.negative_ttl = 5}};
 
 /* The first byte of a label says what the store holds. */
-static int lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+static int lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
 	int64_t now, struct delegate_values *out)
 {
-	(void)v, (void)zone, (void)now;
+	(void)zone, (void)now;
 	if (label_len < 1 || label_len > DELEGATE_LABEL_MAX)
 		abort();
-	if (label[0] == 'f')
+	const bool *no_store = s->ctx;
+	if (*no_store || label[0] == 'f')
 		return ERR_STORE;
 	if (label[0] == 'n')
 		return ERR_NOTFOUND;
@@ -54,7 +55,8 @@ static struct dns_answerer *answerer(void)
 	if (a)
 		return a;
 	struct diag *d = diag_new();
-	if (!d || dns_zones_build(zones, &id, 1, NULL, d, &z) || dns_answerer_new(z, &a))
+	if (!d || dns_zones_build(zones, &id, 1, NULL, d, &z) ||
+		dns_answerer_new(&(struct dns_settings){.zones = z}, &a))
 		abort();
 	dns_answerer_set_lookup(a, lookup);
 	diag_free(&d);
@@ -81,7 +83,6 @@ static void check(const struct dns_query *q, const uint8_t *out, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static uint8_t out[UINT16_MAX];
-	static char snapshot;
 	if (!len)
 		return 0;
 	/* Exactly as large as the query, so that the sanitizer sees every read behind its end. */
@@ -89,12 +90,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!wire)
 		return 0;
 	memcpy(wire, data + 1, len - 1);
+	bool no_store = data[0] & 2;
+	struct delegate_source source = {.ctx = &no_store};
 	struct dns_query q = {.wire = wire,
 		.len = len - 1,
 		.tcp = data[0] & 1,
 		.client = {.port = 1024},
 		.now = 1,
-		.snapshot = data[0] & 2 ? NULL : (struct store_snapshot *)(void *)&snapshot};
+		.delegates = &source};
 	size_t n = dns_answer(answerer(), &q, out, sizeof out);
 	if (n)
 		check(&q, out, n);

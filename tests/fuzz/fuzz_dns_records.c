@@ -11,6 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { PARTS = 4 };
 
+static struct store_snapshot *no_store(void *ctx)
+{
+	(void)ctx;
+	return NULL;
+}
+
 /* Asks for any type at the owner of the record, found again by parsing it. */
 static void ask(const struct dns_zones *z, const char *record)
 {
@@ -23,11 +29,14 @@ static void ask(const struct dns_zones *z, const char *record)
 	knot_dname_txt_storage_t origin;
 	if (!s || !r || !z->count || !knot_dname_to_str(origin, z->list[0].name, sizeof origin))
 		abort();
-	if (dns_record_parse(s, origin, record, r, &why) == OK && dns_answerer_new(z, &a) == OK) {
+	if (dns_record_parse(s, origin, record, r, &why) == OK &&
+		dns_answerer_new(&(struct dns_settings){.zones = z}, &a) == OK) {
 		memcpy(query + DNS_HEADER_SIZE, r->owner, r->owner_len);
 		uint8_t tail[4] = {(uint8_t)(r->type >> 8), (uint8_t)r->type, 0, 1};
 		memcpy(query + DNS_HEADER_SIZE + r->owner_len, tail, 4);
+		static const struct delegate_source none = {.pin = no_store};
 		struct dns_query q = {.wire = query,
+			.delegates = &none,
 			.len = DNS_HEADER_SIZE + r->owner_len + 4,
 			.tcp = true,
 			.client = {.port = 1024}};

@@ -82,7 +82,7 @@ static const char *live(const struct delegate_credentials *c, int64_t now)
 	struct delegate_values v;
 	assert_int_equal(store_snapshot_renew(view), OK);
 	assert_int_equal(
-		delegate_lookup(view, zone, (const uint8_t *)c->id.label, strlen(c->id.label), now, &v), OK);
+		delegate_read(view, zone, (const uint8_t *)c->id.label, strlen(c->id.label), now, &v), OK);
 	out[0] = 0;
 	for (size_t i = 0; i < v.count; i++) {
 		assert_int_equal(v.rdata[i][0], DELEGATE_VALUE_LEN);
@@ -128,12 +128,12 @@ static void lookup_is_by_zone_and_label_in_either_case(void **state)
 	for (size_t i = 0; i < 36; i++)
 		upper[i] = (uint8_t)(c.id.label[i] >= 'a' ? c.id.label[i] - 32 : c.id.label[i]);
 	assert_int_equal(store_snapshot_renew(view), OK);
-	assert_int_equal(delegate_lookup(view, zone, upper, 36, 0, &v), OK);
-	assert_int_equal(delegate_lookup(view, (uint16_t)(zone + 1), upper, 36, 0, &v), ERR_NOTFOUND);
-	assert_int_equal(delegate_lookup(view, zone, upper, 35, 0, &v), ERR_NOTFOUND);
-	assert_int_equal(delegate_lookup(view, zone, label, 63, 0, &v), ERR_NOTFOUND);
-	assert_int_equal(delegate_lookup(view, zone, label, 0, 0, &v), ERR_NOTFOUND);
-	assert_int_equal(delegate_lookup(view, zone, label, 64, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_read(view, zone, upper, 36, 0, &v), OK);
+	assert_int_equal(delegate_read(view, (uint16_t)(zone + 1), upper, 36, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_read(view, zone, upper, 35, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_read(view, zone, label, 63, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_read(view, zone, label, 0, 0, &v), ERR_NOTFOUND);
+	assert_int_equal(delegate_read(view, zone, label, 64, 0, &v), ERR_NOTFOUND);
 }
 
 static void a_lost_snapshot_is_not_a_missing_delegate(void **state)
@@ -142,7 +142,7 @@ static void a_lost_snapshot_is_not_a_missing_delegate(void **state)
 	struct delegate_credentials c = registered(NULL);
 	struct delegate_values v;
 	store_snapshot_release(view);
-	assert_int_equal(delegate_lookup(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), ERR_STORE);
+	assert_int_equal(delegate_read(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), ERR_STORE);
 }
 
 /* A wildcard and its base name need two at once; a repeated one evicts nothing. */
@@ -170,7 +170,7 @@ static void the_oldest_makes_room(void **state)
 		assert_int_equal(put(&c, value(i), 0), OK);
 	struct delegate_values v;
 	assert_int_equal(store_snapshot_renew(view), OK);
-	assert_int_equal(delegate_lookup(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), OK);
+	assert_int_equal(delegate_read(view, zone, (const uint8_t *)c.id.label, 36, 0, &v), OK);
 	assert_int_equal(v.count, 32);
 }
 

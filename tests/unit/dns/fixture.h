@@ -110,10 +110,12 @@ static inline void fixture_values(struct delegate_values *v, size_t count)
 
 /* live, UUID: two values; empty: none; v6, v12, v32: as many; fail: the store fails; anything else: no such
  * delegate. */
-static inline int fixture_lookup(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t len,
-	int64_t now, struct delegate_values *out)
+static inline int fixture_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label,
+	size_t len, int64_t now, struct delegate_values *out)
 {
-	assert_non_null(v);
+	bool *no_store = s->ctx;
+	if (*no_store)
+		return ERR_STORE;
 	assert_int_equal(now, NOW);
 	assert_true(zone == ID_AUTH || zone == ID_DEEP || zone == ID_STAR);
 	fixture_lookups++;
@@ -139,7 +141,7 @@ struct fixture {
 	bool tcp;
 	bool no_store;
 	uint16_t port;
-	char snapshot; /* its address stands for one */
+	struct dns_settings settings;
 };
 
 static struct fixture fx;
@@ -150,7 +152,8 @@ static inline int fixture_setup(void **state)
 	memset(&fx, 0, sizeof fx);
 	fx.port = 40000;
 	fx.zones = fixture_zones();
-	assert_int_equal(dns_answerer_new(fx.zones, &fx.answerer), OK);
+	fx.settings.zones = fx.zones;
+	assert_int_equal(dns_answerer_new(&fx.settings, &fx.answerer), OK);
 	dns_answerer_set_lookup(fx.answerer, fixture_lookup);
 	return 0;
 }
@@ -171,12 +174,13 @@ static inline size_t send_bytes(const uint8_t *bytes, size_t len, size_t cap)
 	assert_non_null(exact);
 	assert_non_null(out);
 	memcpy(exact, bytes, len);
+	struct delegate_source source = {.ctx = &fx.no_store};
 	struct dns_query q = {.wire = exact,
 		.len = len,
 		.tcp = fx.tcp,
 		.client = {.port = fx.port},
 		.now = NOW,
-		.snapshot = fx.no_store ? NULL : (struct store_snapshot *)(void *)&fx.snapshot};
+		.delegates = &source};
 	size_t n = dns_answer(fx.answerer, &q, out, cap);
 	assert_memory_equal(exact, bytes, len); /* the query is left as it was */
 	assert_true(n <= cap);

@@ -137,7 +137,7 @@ static void a_set_has_one_ttl(void **state)
 	zone.record_count = 3;
 	assert_int_equal(build(&zone, 1, &z), OK);
 	assert_non_null(strstr(printed, "conf.yaml:6: warning: "));
-	assert_int_equal(dns_answerer_new(z, &fx.answerer), OK);
+	assert_int_equal(dns_answerer_new(&(struct dns_settings){.zones = z}, &fx.answerer), OK);
 	dns_answerer_set_lookup(fx.answerer, fixture_lookup);
 	fx.port = 1024;
 	ask("x.auth.example", T_A);
@@ -235,7 +235,7 @@ static void nested_zones_keep_their_names(void **state)
 	zones[1].nameservers = &server;
 	zones[0].nameservers = &server;
 	assert_int_equal(build(zones, 2, &z), OK);
-	assert_int_equal(dns_answerer_new(z, &fx.answerer), OK);
+	assert_int_equal(dns_answerer_new(&(struct dns_settings){.zones = z}, &fx.answerer), OK);
 	fx.port = 1024;
 	assert_int_equal(ask("ns.sub.auth.example", T_A)->counts[1], 1); /* listed twice, served once */
 	assert_int_equal(ask("auth.example", T_NS)->counts[3], 1);
@@ -263,7 +263,7 @@ static void large_sets(void **state)
 		struct dns_zones *z;
 		zone.record_count = count;
 		assert_int_equal(build(&zone, 1, &z), OK);
-		assert_int_equal(dns_answerer_new(z, &fx.answerer), OK);
+		assert_int_equal(dns_answerer_new(&(struct dns_settings){.zones = z}, &fx.answerer), OK);
 		fx.port = 1024;
 		fx.tcp = false;
 		ask("big.auth.example", T_TXT);
@@ -287,7 +287,7 @@ static void nothing_to_free_is_fine(void **state)
 	dns_zones_free(&z);
 	dns_answerer_free(&a);
 	assert_int_equal(build(NULL, 0, &z), OK); /* no zone: everything is refused */
-	assert_int_equal(dns_answerer_new(z, &fx.answerer), OK);
+	assert_int_equal(dns_answerer_new(&(struct dns_settings){.zones = z}, &fx.answerer), OK);
 	fx.port = 1024;
 	expect_refusal(ask("auth.example", T_SOA), REFUSED);
 	dns_answerer_free(&fx.answerer);
@@ -307,17 +307,23 @@ static void publish(struct store *s, uint16_t zone_id, struct delegate_credentia
 	assert_int_equal(store_txn_commit(&t), OK);
 }
 
+static struct store_snapshot *pinned(void *ctx)
+{
+	return ctx;
+}
+
 static const struct reply *ask_store(struct store_snapshot *v, const char *label, int64_t now)
 {
 	char name[128];
 	snprintf(name, sizeof name, "%s.auth.example", label);
 	message_begin(&fx.query, 0, 1);
 	message_question(&fx.query, name, T_TXT, IN);
+	struct delegate_source source = {pinned, v};
 	struct dns_query q = {.wire = fx.query.bytes,
 		.len = message_len(&fx.query),
 		.client = {.port = 1024},
 		.now = now,
-		.snapshot = v};
+		.delegates = &source};
 	size_t len = dns_answer(fx.answerer, &q, fx.out, sizeof fx.out);
 	reply_parse(&fx.reply, fx.out, len);
 	return &fx.reply;
@@ -341,7 +347,7 @@ static void delegates_come_from_the_store(void **state)
 	assert_int_equal(store_txn_commit(&t), OK);
 	assert_int_equal(zone_id, id);
 	assert_int_equal(build(&zone, 1, &z), OK);
-	assert_int_equal(dns_answerer_new(z, &fx.answerer), OK);
+	assert_int_equal(dns_answerer_new(&(struct dns_settings){.zones = z}, &fx.answerer), OK);
 	publish(s, zone_id, &made);
 	assert_int_equal(store_snapshot_new(s, &v), OK);
 

@@ -206,7 +206,7 @@ static const char *served(const struct ipc_reply *who)
 	assert_int_equal(store_snapshot_new(s, &v), OK);
 	assert_int_equal(store_snapshot_renew(v), OK);
 	assert_int_equal(
-		delegate_lookup(v, zone_ids[0], (const uint8_t *)who->label, strlen(who->label), 0, &values),
+		delegate_read(v, zone_ids[0], (const uint8_t *)who->label, strlen(who->label), 0, &values),
 		OK);
 	for (size_t i = 0; i < values.count; i++)
 		letters[i] = (char)values.rdata[i][1];

@@ -93,7 +93,7 @@ static inline void toy_limit_files(int spare)
 static inline void toy_child(const struct toy *t)
 {
 	struct toy_state state = {0};
-	struct net_handler h = {&state, toy_begin, toy_end, toy_answer};
+	struct net_handler h = {&state, toy_begin, toy_end, NULL, toy_answer};
 	alarm(60);
 	if (t->spare_files)
 		toy_limit_files(t->spare_files);

@@ -8,6 +8,7 @@
 #include "util/address.h"
 #include "util/cursor.h"
 #include "util/diag.h"
+#include "util/hash.h"
 #include "util/secure.h"
 #include "util/text.h"
 
@@ -206,6 +207,21 @@ static void secrets(void **state)
 		assert_int_equal(a[i], 0);
 }
 
+/* The vectors that come with SipHash's reference: key and message count up from 0. */
+static void siphash(void **state)
+{
+	(void)state;
+	uint8_t bytes[16];
+	for (uint8_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = i;
+	struct hash_key key = hash_key_from(bytes);
+	assert_true(hash_64(&key, bytes, 0) == 0x726fdb47dd0e0e31u);
+	assert_true(hash_64(&key, bytes, 8) == 0x93f5f5799a932462u);
+	assert_true(hash_64(&key, bytes, 15) == 0xa129ca6149be45e5u);
+	struct hash128 h = hash_128(&key, bytes, 0);
+	assert_true(h.low == 0xe6a825ba047f81a3u && h.high == 0x930255c71472f66du);
+}
+
 static void a_diag_collects_everything_in_order(void **state)
 {
 	(void)state;
@@ -247,6 +263,7 @@ int main(void)
 		cmocka_unit_test(uuids),
 		cmocka_unit_test(base64url),
 		cmocka_unit_test(secrets),
+		cmocka_unit_test(siphash),
 		cmocka_unit_test(a_diag_collects_everything_in_order),
 		cmocka_unit_test(every_error_has_its_text),
 	};
