@@ -64,6 +64,21 @@ bool store_snapshot_broken(const struct store_snapshot *v);
 int store_snapshot_get(struct store_snapshot *v, enum store_table table, const void *key, size_t key_len,
 	void *out, size_t cap, size_t *len) MUST_USE;
 
+/* The number of the commit a pinned snapshot shows; it grows with each commit that wrote something. 0: not
+ * pinned. */
+uint64_t store_snapshot_version(const struct store_snapshot *v);
+/* Gets one entry of a walk. `key` and `value` are copies, valid during the call only. It runs outside the
+ * guard against unreadable pages, so it may do what it likes, also use this snapshot, renew it or release it.
+ * False: stop. */
+typedef bool store_visit(
+	void *ctx, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len);
+/* Calls visit() for at most `max` entries whose keys follow `after` (after_len 0: from the first), in key
+ * order. *more: there may be others behind the last one visited. A snapshot that visit() renews is walked on
+ * from where it is, but the next few entries may have been copied before. ERR_STORE: as store_snapshot_get.
+ */
+int store_snapshot_walk(struct store_snapshot *v, enum store_table table, const void *after, size_t after_len,
+	size_t max, store_visit *visit, void *ctx, bool *more) MUST_USE;
+
 /* The one write transaction. Its first failure sticks: later steps do nothing and commit returns that error.
  */
 int store_txn_begin(struct store *s, struct store_txn **out) MUST_USE;
@@ -73,11 +88,18 @@ int store_txn_get(struct store_txn *t, enum store_table table, const void *key, 
 /* Writes or overwrites. ERR_FULL, ERR_STORE, ERR_RANGE (key or value too long); all stick. */
 int store_txn_put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
 	const void *value, size_t value_len);
+/* As store_txn_put, and quicker where the key follows every key of its table; such entries are also packed
+ * more tightly. Errors as store_txn_put. */
+int store_txn_append(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len);
 /* Deletes; a key that is not there is fine. ERR_STORE, sticks. */
 int store_txn_delete(struct store_txn *t, enum store_table table, const void *key, size_t key_len);
 /* Copies the smallest key of the table. ERR_NOTFOUND: the table is empty. Others as store_txn_get. */
 int store_txn_first(
 	struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len) MUST_USE;
+/* The number this transaction will have once committed, if it writes something: what store_snapshot_version()
+ * says of a snapshot that shows it. */
+uint64_t store_txn_version(const struct store_txn *t);
 /* Ends the transaction. OK: durable and visible; without writes it costs nothing. ERR_FULL: the disk is full
  * or refuses writes; nothing was changed, a later transaction may succeed. ERR_STORE: damage; nothing was
  * acknowledged. *t is NULL afterwards in every case. */

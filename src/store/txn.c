@@ -64,8 +64,16 @@ int store_txn_get(struct store_txn *t, enum store_table table, const void *key, 
 	return rc;
 }
 
-int store_txn_put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
-	const void *value, size_t value_len)
+static int write_entry(struct store_txn *t, enum store_table table, MDB_val *key, MDB_val *value, bool append)
+{
+	MDB_dbi dbi = t->store->tables[table];
+	int code = append ? mdb_put(t->txn, dbi, key, value, MDB_APPEND) : MDB_KEYEXIST;
+	/* What LMDB says, having changed nothing, where a key does not follow all others. */
+	return code == MDB_KEYEXIST ? mdb_put(t->txn, dbi, key, value, 0) : code;
+}
+
+static int put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len, bool append)
 {
 	if (t->failed)
 		return t->failed;
@@ -74,9 +82,21 @@ int store_txn_put(struct store_txn *t, enum store_table table, const void *key, 
 	if (STORE_GUARD())
 		return abandon(t);
 	MDB_val k = {key_len, (void *)key}, v = {value_len, (void *)value};
-	int rc = stick(t, mdb_put(t->txn, t->store->tables[table], &k, &v, 0));
+	int rc = stick(t, write_entry(t, table, &k, &v, append));
 	store_guard_end();
 	return rc;
+}
+
+int store_txn_put(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	return put(t, table, key, key_len, value, value_len, false);
+}
+
+int store_txn_append(struct store_txn *t, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	return put(t, table, key, key_len, value, value_len, true);
 }
 
 int store_txn_delete(struct store_txn *t, enum store_table table, const void *key, size_t key_len)
@@ -111,6 +131,11 @@ int store_txn_first(struct store_txn *t, enum store_table table, void *key, size
 	}
 	store_guard_end();
 	return rc;
+}
+
+uint64_t store_txn_version(const struct store_txn *t)
+{
+	return mdb_txn_id(t->txn);
 }
 
 int store_txn_commit(struct store_txn **handle)
