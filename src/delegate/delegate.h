@@ -13,6 +13,7 @@
 
 #include "store/store.h"
 #include "util/address.h"
+#include "util/hash.h"
 #include "util/secure.h"
 
 enum {
@@ -21,6 +22,8 @@ enum {
 	DELEGATE_MAX_VALUES = 32,
 	DELEGATE_MAX_PREFIXES = 32 /* entries of an allow list */
 };
+
+struct delegate_index; /* delegate/index.h */
 
 /* Which delegate: a zone id from delegate_zone_id() and a lower-case label. */
 struct delegate_id {
@@ -62,16 +65,29 @@ int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out) MUST_
 int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
 	int64_t now, struct delegate_values *out) MUST_USE;
 
-/* Where DNS finds delegates. */
+/* Where DNS finds delegates: in the index, or else in the store. */
 struct delegate_source {
+	const struct delegate_index *index; /* NULL: there is none */
 	/* The snapshot of the batch in hand, pinned on first use; NULL: the store cannot be read. */
 	struct store_snapshot *(*pin)(void *ctx);
 	void *ctx;
 };
 
-/* The same for DNS, from wherever it is found soonest. */
-int delegate_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
-	int64_t now, struct delegate_values *out) MUST_USE;
+/* A name to be looked up. Making one costs little, and what the look-up will need is on its way from memory
+ * then: make those of a whole batch before the first delegate_lookup(). */
+struct delegate_name {
+	uint16_t zone;
+	uint8_t len;
+	uint8_t label[DELEGATE_LABEL_MAX]; /* lower case */
+	struct hash128 hash;               /* where there is an index */
+};
+
+/* `label` in either case, 1..63 bytes of anything. */
+void delegate_name_make(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t len,
+	struct delegate_name *out);
+/* As delegate_read(). */
+int delegate_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
+	struct delegate_values *out) MUST_USE;
 
 /* Makes a delegate with a random label and its first key. Store errors, ERR_SYSTEM (no random bytes). */
 int delegate_register(struct store_txn *t, uint16_t zone, const struct delegate_allow *allow, int64_t now,

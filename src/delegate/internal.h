@@ -36,6 +36,9 @@ struct value_set {
 	struct value values[DELEGATE_MAX_VALUES];
 };
 
+/* There must be room. */
+void delegate_add_value(struct delegate_values *v, const char text[static DELEGATE_VALUE_LEN]);
+
 enum { NAME_RECORD_MAX = 2 + DELEGATE_MAX_VALUES * (8 + DELEGATE_VALUE_LEN) };
 
 int delegate_record_encode(

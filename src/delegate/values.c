@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <string.h>
 
+#include "delegate/index.h"
 #include "delegate/internal.h"
 #include "util/text.h"
 
@@ -51,6 +52,13 @@ bool delegate_value_valid(const char *value)
 	return strlen(value) == DELEGATE_VALUE_LEN && text_is_base64url(value, DELEGATE_VALUE_LEN);
 }
 
+void delegate_add_value(struct delegate_values *v, const char text[static DELEGATE_VALUE_LEN])
+{
+	uint8_t *rdata = v->rdata[v->count++];
+	rdata[0] = DELEGATE_VALUE_LEN;
+	memcpy(rdata + 1, text, DELEGATE_VALUE_LEN);
+}
+
 int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
 	int64_t now, struct delegate_values *out)
 {
@@ -66,21 +74,33 @@ int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label,
 		rc = delegate_record_decode(record, len, &set);
 	if (rc)
 		return rc == ERR_NOTFOUND ? rc : ERR_STORE;
-	for (size_t i = 0; i < set.count; i++) {
-		if (set.values[i].expiry <= now)
-			continue;
-		uint8_t *rdata = out->rdata[out->count++];
-		rdata[0] = DELEGATE_VALUE_LEN;
-		memcpy(rdata + 1, set.values[i].text, DELEGATE_VALUE_LEN);
-	}
+	for (size_t i = 0; i < set.count; i++)
+		if (set.values[i].expiry > now)
+			delegate_add_value(out, set.values[i].text);
 	return OK;
 }
 
-int delegate_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
-	int64_t now, struct delegate_values *out)
+void delegate_name_make(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t len,
+	struct delegate_name *out)
 {
+	out->zone = zone;
+	out->len = (uint8_t)(len < sizeof out->label ? len : sizeof out->label);
+	for (size_t i = 0; i < out->len; i++)
+		out->label[i] = text_lower(label[i]);
+	if (!s->index)
+		return;
+	out->hash = delegate_index_hash(s->index, zone, out->label, out->len);
+	delegate_index_prefetch(s->index, out->hash);
+}
+
+int delegate_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
+	struct delegate_values *out)
+{
+	int rc = s->index ? delegate_index_find(s->index, n->hash, now, out) : ERR_AGAIN;
+	if (rc != ERR_AGAIN)
+		return rc;
 	struct store_snapshot *v = s->pin(s->ctx);
-	return v ? delegate_read(v, zone, label, label_len, now, out) : ERR_STORE;
+	return v ? delegate_read(v, n->zone, n->label, n->len, now, out) : ERR_STORE;
 }
 
 static int load(struct store_txn *t, const struct delegate_key *key, struct value_set *out)

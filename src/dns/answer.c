@@ -133,8 +133,9 @@ static enum step find_zone(struct work *w)
 static int ask_store(struct work *w)
 {
 	const uint8_t *label = w->name.wire + w->name.start[w->name.labels - w->zone->labels - 1u];
-	return w->a->lookup(
-		w->query->delegates, w->zone->id, label + 1, label[0], w->query->now, &w->a->values);
+	struct delegate_name name;
+	delegate_name_make(w->query->delegates, w->zone->id, label + 1, label[0], &name);
+	return w->a->lookup(w->query->delegates, &name, w->query->now, &w->a->values);
 }
 
 /* The source of synthesis for a name that does not exist, or NULL (RFC 4592 section 3.3.1). ERR_STORE. */

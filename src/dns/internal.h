@@ -156,7 +156,7 @@ size_t dns_reply_finish(struct dns_reply *r);
 /* --- answer.c --- */
 
 /* Where values come from: delegate_lookup(), or what a test puts in its place. Same contract. */
-typedef int dns_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
-	int64_t now, struct delegate_values *out);
+typedef int dns_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
+	struct delegate_values *out);
 
 void dns_answerer_set_lookup(struct dns_answerer *a, dns_lookup *lookup);

@@ -30,11 +30,12 @@ static const struct conf_zone zones[] = {{.name = (char *)"auth.example",
 	.negative_ttl = 5}};
 
 /* The first byte of a label says what the store holds. */
-static int lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t label_len,
-	int64_t now, struct delegate_values *out)
+static int lookup(
+	const struct delegate_source *s, const struct delegate_name *n, int64_t now, struct delegate_values *out)
 {
-	(void)zone, (void)now;
-	if (label_len < 1 || label_len > DELEGATE_LABEL_MAX)
+	const uint8_t *label = n->label;
+	(void)now;
+	if (n->len < 1 || n->len > DELEGATE_LABEL_MAX)
 		abort();
 	const bool *no_store = s->ctx;
 	if (*no_store || label[0] == 'f')

@@ -110,14 +110,16 @@ static inline void fixture_values(struct delegate_values *v, size_t count)
 
 /* live, UUID: two values; empty: none; v6, v12, v32: as many; fail: the store fails; anything else: no such
  * delegate. */
-static inline int fixture_lookup(const struct delegate_source *s, uint16_t zone, const uint8_t *label,
-	size_t len, int64_t now, struct delegate_values *out)
+static inline int fixture_lookup(
+	const struct delegate_source *s, const struct delegate_name *n, int64_t now, struct delegate_values *out)
 {
+	const uint8_t *label = n->label;
+	size_t len = n->len;
 	bool *no_store = s->ctx;
 	if (*no_store)
 		return ERR_STORE;
 	assert_int_equal(now, NOW);
-	assert_true(zone == ID_AUTH || zone == ID_DEEP || zone == ID_STAR);
+	assert_true(n->zone == ID_AUTH || n->zone == ID_DEEP || n->zone == ID_STAR);
 	fixture_lookups++;
 	if (label_is(label, len, "fail"))
 		return ERR_STORE;

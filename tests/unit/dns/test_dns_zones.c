@@ -318,7 +318,7 @@ static const struct reply *ask_store(struct store_snapshot *v, const char *label
 	snprintf(name, sizeof name, "%s.auth.example", label);
 	message_begin(&fx.query, 0, 1);
 	message_question(&fx.query, name, T_TXT, IN);
-	struct delegate_source source = {pinned, v};
+	struct delegate_source source = {.pin = pinned, .ctx = v};
 	struct dns_query q = {.wire = fx.query.bytes,
 		.len = message_len(&fx.query),
 		.client = {.port = 1024},
