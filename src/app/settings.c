@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "app/internal.h"
-#include "http/http.h"
+#include "tls/tls.h"
 
 static int build_zones(const struct conf *c, const uint16_t *ids, struct diag *d, struct dns_zones **out)
 {
@@ -39,7 +39,7 @@ int settings_check_certificate(const struct conf *c, struct diag *d)
 	const struct conf_api *api = &c->api;
 	if (api->tls_mode != CONF_TLS_FILES)
 		return OK;
-	return http_check_certificate(api->tls_certificate, api->tls_key, d);
+	return tls_check_certificate(api->tls_certificate, api->tls_key, d);
 }
 
 static int assign_ids(struct store *store, const struct conf *c, struct keeper_zone *zones, uint16_t *ids)

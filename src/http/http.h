@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* HTTP/1.1, plain or over TLS: requests in, responses out, at once or later. GnuTLS stays behind this header.
- * Runs inside the caller's loop: no threads.
+/* HTTP/1.1, plain or over TLS: requests in, responses out, at once or later. Runs inside the
+ * caller's loop: no threads.
  *
  * The parser is our own and small because libmicrohttpd cannot be made strict enough: even with every guard
  * its interface allows, version 0.9.75 takes folded lines, bare LF, NULs, a CR inside the request line and
@@ -24,7 +24,6 @@
 #include <stdint.h>
 
 #include "util/address.h"
-#include "util/diag.h"
 #include "util/error.h"
 
 enum {
@@ -76,11 +75,7 @@ struct http_settings {
 	size_t trusted_proxy_count;
 };
 
-/* Can these files be used? Says in `d` what is wrong (unreadable, not PEM, key does not match). ERR_INVALID.
- */
-int http_check_certificate(const char *certificate, const char *key, struct diag *d) MUST_USE;
-
-/* ERR_INVALID: certificate (see http_check_certificate). ERR_NOMEM, ERR_SYSTEM. */
+/* ERR_INVALID: certificate (see tls_check_certificate). ERR_NOMEM, ERR_SYSTEM. */
 int http_start(
 	const struct http_settings *s, http_handler *handler, void *ctx, struct http_server **out) MUST_USE;
 

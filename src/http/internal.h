@@ -10,7 +10,7 @@
 
 #include "http/head.h"
 #include "http/http.h"
-#include "http/tls.h"
+#include "tls/tls.h"
 
 enum {
 	INPUT_MAX = HTTP_MAX_HEADERS + HTTP_MAX_BODY,

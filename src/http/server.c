@@ -251,7 +251,7 @@ int http_start(
 	TAILQ_INIT(&s->woken);
 	int r = copy_settings(s, settings);
 	if (r == OK && settings->certificate)
-		r = tls_context_new(settings->certificate, settings->key, &s->tls);
+		r = tls_context_new(settings->certificate, settings->key, "http/1.1", &s->tls);
 	if (r == OK)
 		r = open_descriptors(s);
 	if (r == OK)

@@ -2,6 +2,7 @@
 /* Trusted here: 10.0.0.0/8 and 2001:db8:1::/48. The peer is 10.0.0.1. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "http/forward.h"

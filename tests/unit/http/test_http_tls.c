@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "http/testserver.h"
 
-#include "http/certificate.h"
 #include "tempdir.h"
+#include "tls/certificate.h"
 
 static struct {
 	struct tempdir dir;
-	char certificate[128], key[128], other_certificate[128], other_key[128], old_certificate[128],
-		old_key[128];
-	char junk[128], missing[128];
+	char certificate[128], key[128], junk[128];
 } files;
 
 static void name_file(char out[static 128], const char *name)
@@ -23,15 +21,8 @@ static int make_files(void **state)
 	files.dir = tempdir_make();
 	name_file(files.certificate, "cert.pem");
 	name_file(files.key, "key.pem");
-	name_file(files.other_certificate, "other.pem");
-	name_file(files.other_key, "otherkey.pem");
-	name_file(files.old_certificate, "old.pem");
-	name_file(files.old_key, "oldkey.pem");
 	name_file(files.junk, "junk.pem");
-	name_file(files.missing, "missing.pem");
 	make_certificate(files.certificate, files.key, now - 3600, now + 3600);
-	make_certificate(files.other_certificate, files.other_key, now - 3600, now + 3600);
-	make_certificate(files.old_certificate, files.old_key, now - 7200, now - 3600);
 	write_file(files.junk, "no certificate\n", 15);
 	return 0;
 }
@@ -41,51 +32,6 @@ static int remove_files(void **state)
 	(void)state;
 	tempdir_remove(files.dir.path);
 	return 0;
-}
-
-/* ---- http_check_certificate ---- */
-
-static void expect_verdict(const char *certificate, const char *key, int result, const char *says)
-{
-	char *text = NULL;
-	size_t len;
-	struct diag *d = diag_new();
-	FILE *f = open_memstream(&text, &len);
-	assert_non_null(d);
-	assert_non_null(f);
-	assert_int_equal(http_check_certificate(certificate, key, d), result);
-	assert_int_equal(diag_errors(d) > 0, result != OK);
-	diag_print(d, f);
-	fclose(f);
-	if (!strstr(text, says) || (!*says && *text))
-		fail_msg("\"%s\" does not say \"%s\"", text, says);
-	free(text);
-	diag_free(&d);
-}
-
-static void a_certificate_is_checked(void **state)
-{
-	(void)state;
-	expect_verdict(files.certificate, files.key, OK, "");
-	expect_verdict(files.old_certificate, files.old_key, OK, "warning: the certificate has expired");
-	expect_verdict(files.missing, files.key, ERR_INVALID,
-		"missing.pem: cannot be read: No such file or directory");
-	expect_verdict(
-		files.certificate, files.missing, ERR_INVALID, "missing.pem: cannot be read: No such file");
-	expect_verdict(files.junk, files.key, ERR_INVALID, "junk.pem: holds no usable PEM certificate");
-	expect_verdict(files.certificate, files.junk, ERR_INVALID,
-		"junk.pem: holds no usable unencrypted PEM private key");
-	expect_verdict(files.certificate, files.certificate, ERR_INVALID, "private key");
-	expect_verdict(files.certificate, files.other_key, ERR_INVALID,
-		"the private key does not belong to the certificate");
-	expect_verdict(files.dir.path, files.key, ERR_INVALID, "not a regular file");
-}
-
-static void both_files_are_complained_about_at_once(void **state)
-{
-	(void)state;
-	expect_verdict(files.junk, files.missing, ERR_INVALID, "junk.pem");
-	expect_verdict(files.junk, files.missing, ERR_INVALID, "missing.pem");
 }
 
 static void a_bad_certificate_does_not_start(void **state)
@@ -236,29 +182,6 @@ static void much_at_once_is_answered(void **state)
 	testserver_stop(&t);
 }
 
-static void weak_tls_is_refused(void **state)
-{
-	(void)state;
-	static const char *const weak[] = {
-		"NORMAL:-VERS-ALL:+VERS-TLS1.1:%COMPAT",
-		"NORMAL:-VERS-ALL:+VERS-TLS1.0:%COMPAT",
-		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+RSA",
-		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC:+AES-256-CBC",
-	};
-	struct testserver t;
-	start_tls(&t);
-	for (size_t i = 0; i < sizeof weak / sizeof *weak; i++) {
-		static struct tls_client c;
-		memset(&c, 0, sizeof c);
-		int r = tls_open(&c, &t, weak[i]);
-		if (r == GNUTLS_E_SUCCESS || r == GNUTLS_E_AGAIN)
-			fail_msg("%s: %s", weak[i], gnutls_strerror(r));
-		tls_close(&c);
-	}
-	testserver_turns(&t, 2);
-	testserver_stop(&t);
-}
-
 /* curl offers h2 first. */
 static void http_1_1_is_chosen(void **state)
 {
@@ -318,13 +241,10 @@ static void plain_http_to_a_tls_port_is_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_certificate_is_checked),
-		cmocka_unit_test(both_files_are_complained_about_at_once),
 		cmocka_unit_test(a_bad_certificate_does_not_start),
 		cmocka_unit_test(requests_over_tls_1_3),
 		cmocka_unit_test(requests_over_tls_1_2),
 		cmocka_unit_test(much_at_once_is_answered),
-		cmocka_unit_test(weak_tls_is_refused),
 		cmocka_unit_test(http_1_1_is_chosen),
 		cmocka_unit_test(a_handshake_that_stalls_is_cut),
 		cmocka_unit_test(plain_http_to_a_tls_port_is_cut),

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* TLS for one server and its connections. GnuTLS is included in tls.c and certificate.c only. One thread. */
+/* TLS for a server and its connections, over non-blocking sockets. GnuTLS stays in this room (and in
+ * util/secure.c, for its digests). One thread. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "util/diag.h"
 #include "util/error.h"
 
 struct tls_context; /* certificate, key and cipher choice, shared by all connections of a server */
 struct tls_session;
 
-/* ERR_INVALID: files cannot be used (http_check_certificate says why). ERR_NOMEM. */
-int tls_context_new(const char *certificate, const char *key, struct tls_context **out) MUST_USE;
+/* Can these PEM files (chain and key) be used? Says in `d` what is wrong (unreadable, not PEM, key does not
+ * match). ERR_INVALID. */
+int tls_check_certificate(const char *certificate, const char *key, struct diag *d) MUST_USE;
+
+/* `protocol`: the name by which clients ask for what is spoken inside (ALPN, RFC 7301); it must outlive the
+ * context. A client that names only others is refused, so that nobody can lead it here from another service
+ * with the same certificate (RFC 9325 section 3.7); one that names none is welcome. ERR_INVALID: the files
+ * cannot be used (tls_check_certificate says why). ERR_NOMEM. */
+int tls_context_new(
+	const char *certificate, const char *key, const char *protocol, struct tls_context **out) MUST_USE;
 void tls_context_free(struct tls_context **t); /* accepts NULL inside; sets it to NULL */
 
 /* `fd` stays the caller's and must be non-blocking. ERR_NOMEM. */

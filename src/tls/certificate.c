@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "http/http.h"
+#include "tls/tls.h"
 #include "util/clock.h"
 #include "util/secure.h"
 
@@ -129,7 +129,7 @@ static int check_pair(
 	return ERR_INVALID;
 }
 
-int http_check_certificate(const char *certificate, const char *key, struct diag *d)
+int tls_check_certificate(const char *certificate, const char *key, struct diag *d)
 {
 	gnutls_datum_t chain_pem = {NULL, 0}, key_pem = {NULL, 0};
 	/* Both files are read in any case, so that all problems are shown at once. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "http/tls.h"
+#include "tls/tls.h"
 
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* RFC 9325: TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only. */
 static const char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
@@ -12,13 +13,14 @@ static const char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX
 struct tls_context {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
+	const char *protocol;
 };
 
 struct tls_session {
 	gnutls_session_t gnutls;
 };
 
-int tls_context_new(const char *certificate, const char *key, struct tls_context **out)
+int tls_context_new(const char *certificate, const char *key, const char *protocol, struct tls_context **out)
 {
 	struct tls_context *t = calloc(1, sizeof *t);
 	int r = ERR_NOMEM;
@@ -31,6 +33,7 @@ int tls_context_new(const char *certificate, const char *key, struct tls_context
 	r = ERR_INVALID;
 	if (gnutls_certificate_set_x509_key_file(t->credentials, certificate, key, GNUTLS_X509_FMT_PEM) < 0)
 		goto fail_priority;
+	t->protocol = protocol;
 	*out = t;
 	return OK;
 fail_priority:
@@ -52,16 +55,18 @@ void tls_context_free(struct tls_context **t)
 	*t = NULL;
 }
 
-/* RFC 7301: clients that offer h2 first learn here that this is HTTP/1.1. */
+/* Mandatory concerns clients that do name protocols (RFC 7301 section 3.2): one of them must be ours. */
 static int configure(gnutls_session_t g, const struct tls_context *t, int fd)
 {
-	static unsigned char name[] = "http/1.1";
-	const gnutls_datum_t alpn = {name, sizeof name - 1};
+	unsigned char name[32];
+	size_t len = strnlen(t->protocol, sizeof name);
+	memcpy(name, t->protocol, len);
+	const gnutls_datum_t alpn = {name, (unsigned)len};
 	int r = gnutls_priority_set(g, t->priority);
 	if (r == GNUTLS_E_SUCCESS)
 		r = gnutls_credentials_set(g, GNUTLS_CRD_CERTIFICATE, t->credentials);
 	if (r == GNUTLS_E_SUCCESS)
-		r = gnutls_alpn_set_protocols(g, &alpn, 1, 0);
+		r = gnutls_alpn_set_protocols(g, &alpn, 1, GNUTLS_ALPN_MANDATORY);
 	gnutls_transport_set_int(g, fd);
 	gnutls_handshake_set_timeout(g, GNUTLS_INDEFINITE_TIMEOUT); /* the connection has its own deadline */
 	return r;
