@@ -1,132 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The bodies of the children: each joins the rooms it needs, and runs. */
+/* The bodies of the keeper and the api: each joins the rooms it needs, and runs. */
 #include <poll.h>
 
 #include "api/api.h"
 #include "app/internal.h"
 #include "http/http.h"
 #include "ipc/ipc.h"
-#include "net/net.h"
 #include "util/clock.h"
-#include "util/log.h"
 
 enum {
-	REOPEN_MS = 1000,       /* how often a store that cannot be read is tried again */
-	TCP_CONNECTIONS = 1000, /* per dns worker */
-	TCP_IDLE_MS =
-		10 * 1000, /* RFC 9210 section 4.3 leaves it to the server; BIND and Knot are near this */
-	TCP_MESSAGE_MS = 5 * 1000, /* for one query to arrive, or one answer to be taken */
-	API_TICK_MS = 250,         /* how often deadlines are looked at */
-	API_DRAIN_MS = 5 * 1000    /* for requests under way when the api is told to stop */
+	API_TICK_MS = 250,      /* how often deadlines are looked at */
+	API_DRAIN_MS = 5 * 1000 /* for requests under way when the api is told to stop */
 };
-
-/* ---- dns ---- */
-
-struct dns_process {
-	const char *store_path;
-	struct store *store;
-	struct store_snapshot *snapshot;
-	struct delegate_source delegates;
-	struct dns_answerer *answerer;
-	int64_t next_open;
-	bool tried, pinned; /* the snapshot, for this batch */
-	bool open_failed;
-};
-
-static void close_store(struct dns_process *p)
-{
-	store_snapshot_free(&p->snapshot);
-	store_close(&p->store);
-}
-
-static void open_store(struct dns_process *p)
-{
-	p->next_open = clock_mono_ms() + REOPEN_MS; /* if it fails */
-	int rc = store_open(p->store_path, STORE_READ, NULL, &p->store);
-	rc = rc ? rc : store_snapshot_new(p->store, &p->snapshot);
-	if (rc)
-		close_store(p);
-	if (rc && !p->open_failed)
-		log_error("app", "cannot read the store in %s: %s; delegates are answered with SERVFAIL",
-			p->store_path, error_text(rc));
-	if (!rc && p->open_failed)
-		log_info("app", "the store can be read again");
-	p->open_failed = rc != OK;
-}
-
-static void begin_batch(void *ctx)
-{
-	struct dns_process *p = ctx;
-	if (!p->store && clock_mono_ms() >= p->next_open)
-		open_store(p);
-}
-
-/* One snapshot for the batch: taken after its queries arrived, so whatever was acknowledged before is in it.
- */
-static struct store_snapshot *pin_snapshot(void *ctx)
-{
-	struct dns_process *p = ctx;
-	if (!p->tried)
-		p->pinned = p->store && !store_snapshot_renew(p->snapshot);
-	p->tried = true;
-	return p->pinned ? p->snapshot : NULL;
-}
-
-static void end_batch(void *ctx)
-{
-	struct dns_process *p = ctx;
-	p->tried = p->pinned = false;
-	if (!p->store)
-		return;
-	store_snapshot_release(p->snapshot);
-	if (store_snapshot_broken(p->snapshot)) {
-		log_error("app", "the store cannot be read; delegates are answered with SERVFAIL");
-		p->open_failed = true;
-		p->next_open = clock_mono_ms() + REOPEN_MS;
-		close_store(p);
-	}
-}
-
-static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_t cap)
-{
-	struct dns_process *p = ctx;
-	struct dns_query q = {.wire = m->data,
-		.len = m->len,
-		.tcp = m->tcp,
-		.tls = m->tls,
-		.client = m->client,
-		.now = m->now,
-		.delegates = &p->delegates};
-	return dns_answer(p->answerer, &q, out, cap);
-}
-
-int dns_process_run(const struct settings *s, const struct sockets *k, unsigned index, int stop)
-{
-	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {NULL, pin_snapshot, &p}};
-	const struct dns_settings dns = {.zones = s->zones, .tcp_idle = TCP_IDLE_MS};
-	int rc = dns_answerer_new(&dns, &p.answerer);
-	if (rc)
-		return rc;
-	open_store(&p);
-	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path);
-	if (!rc) {
-		const struct net_settings settings = {
-			.udp = k->udp + index * k->dns_count,
-			.udp_count = k->dns_count,
-			.tcp = k->tcp + index * k->dns_count,
-			.tcp_count = k->dns_count,
-			.stop = stop,
-			.tcp_connections = TCP_CONNECTIONS,
-			.tcp_idle = TCP_IDLE_MS,
-			.tcp_message = TCP_MESSAGE_MS,
-		};
-		const struct net_handler handler = {&p, begin_batch, end_batch, NULL, answer};
-		rc = net_run(&settings, &handler);
-	}
-	close_store(&p);
-	dns_answerer_free(&p.answerer);
-	return rc;
-}
 
 /* ---- keeper ---- */
 
