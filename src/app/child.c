@@ -102,14 +102,25 @@ static int child_stop_fd(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* The keeper writes the index, who answers DNS reads it, nobody else has it. */
+static int keep_index(struct supervisor *s, enum role role)
+{
+	if (!s->index || role == ROLE_KEEPER)
+		return OK;
+	if (role == ROLE_DNS)
+		return delegate_index_read_only(s->index);
+	delegate_index_free(&s->index);
+	return OK;
+}
+
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	switch (c->role) {
 	case ROLE_KEEPER:
 		return keeper_process_run(
-			&s->settings, in->channels, in->channel_count, in->control, in->stop);
+			&s->settings, s->index, in->channels, in->channel_count, in->control, in->stop);
 	case ROLE_DNS:
-		return dns_process_run(&s->settings, s->sockets, c->index, in->stop);
+		return dns_process_run(&s->settings, s->sockets, s->index, c->index, in->stop);
 	default:
 		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
 	}
@@ -127,7 +138,7 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		return APP_FAILED;
 	in->stop = child_stop_fd();
-	if (in->stop < 0 || keep_own(s, c, in))
+	if (in->stop < 0 || keep_index(s, c->role) || keep_own(s, c, in))
 		return APP_FAILED;
 	int rc = run_body(s, c, in);
 	if (rc)

@@ -91,9 +91,10 @@ static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_
 	return dns_answer(p->answerer, &q, out, cap);
 }
 
-int dns_process_run(const struct settings *s, const struct sockets *k, unsigned index, int stop)
+int dns_process_run(const struct settings *s, const struct sockets *k, const struct delegate_index *x,
+	unsigned index, int stop)
 {
-	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {NULL, pin_snapshot, &p}};
+	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {x, pin_snapshot, &p}};
 	const struct dns_settings dns = {.zones = s->zones, .tcp_idle = TCP_IDLE_MS};
 	int rc = dns_answerer_new(&dns, &p.answerer);
 	if (rc)

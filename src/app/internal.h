@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "app/app.h"
+#include "delegate/index.h"
 #include "dns/dns.h"
 #include "keeper/keeper.h"
 
@@ -62,11 +63,12 @@ enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API
  * out and said once. */
 int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
 
-/* ---- the bodies of the children; each returns when `stop` is readable ---- */
+/* ---- the bodies of the children; each returns when `stop` is readable. `x`: may be NULL ---- */
 
-int dns_process_run(const struct settings *s, const struct sockets *k, unsigned index, int stop) MUST_USE;
-int keeper_process_run(
-	const struct settings *s, const int *channels, size_t count, int control, int stop) MUST_USE;
+int dns_process_run(const struct settings *s, const struct sockets *k, const struct delegate_index *x,
+	unsigned index, int stop) MUST_USE;
+int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
+	int control, int stop) MUST_USE;
 int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;
 
 /* ---- supervisor.c ---- */

@@ -15,11 +15,13 @@ enum {
 
 /* ---- keeper ---- */
 
-int keeper_process_run(const struct settings *s, const int *channels, size_t count, int control, int stop)
+int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
+	int control, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
 	struct keeper_settings settings = {
 		.store_path = s->conf->store_path,
+		.index = x,
 		.zones = s->keeper_zones,
 		.zone_count = s->conf->zone_count,
 		.registration_mode = api->registration_mode,

@@ -307,6 +307,9 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	*settings = (struct settings){.conf = NULL};
 	log_process("supervisor");
 	int rc = catch_signals(&s);
+	if (delegate_index_new(0, &s.index))
+		log_warning("app",
+			"no shared memory for the index: answers come from the store, which is slower");
 	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
@@ -318,6 +321,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	while (s.children)
 		remove_child(&s, s.children);
 	settings_free(&s.settings);
+	delegate_index_free(&s.index);
 	if (s.child_status >= 0)
 		return s.child_status;
 	if (s.control >= 0)

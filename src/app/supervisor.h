@@ -27,7 +27,8 @@ struct supervisor {
 	const char *file;
 	struct settings settings;
 	const struct sockets *sockets;
-	struct child *children; /* those in service, and those that are leaving */
+	struct delegate_index *index; /* NULL: there is none */
+	struct child *children;       /* those in service, and those that are leaving */
 	int signal_fd;
 	int control; /* to the running keeper; -1: none */
 	bool stopping;

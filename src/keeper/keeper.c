@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "keeper/follower.h"
 #include "keeper/internal.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -27,6 +28,8 @@ struct keeper {
 	const struct keeper_settings *settings;
 	struct judge judge;
 	struct store *store; /* NULL: cannot be opened at present */
+	struct follower *follower;
+	bool filling; /* the follower has more to do */
 	uint64_t epoch;
 	int channels[KEEPER_CHANNELS]; /* -1: free */
 	int64_t next_open, next_sweep;
@@ -106,6 +109,10 @@ static void open_store(struct keeper *k, int64_t now)
 	if (!rc && k->open_failed)
 		log_info("keeper", "the store can be opened again");
 	k->open_failed = rc != OK;
+	if (!rc) {
+		follower_open(k->follower, k->store);
+		k->filling = true;
+	}
 }
 
 /* Takes one request from a channel into the batch. False: nothing there. */
@@ -188,6 +195,7 @@ static int run_batch(struct keeper *k)
 		rc = sweep(k, t, now);
 		int committed = store_txn_commit(&t);
 		rc = rc ? rc : committed;
+		follower_commit(k->follower, !committed);
 	}
 	send_answers(k, rc);
 	if (rc && !k->judge.probe)
@@ -213,7 +221,7 @@ static bool wait_for_work(struct keeper *k, int *rc)
 	watch_channels(k, p);
 	p[KEEPER_CHANNELS] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
 	p[KEEPER_CHANNELS + 1] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
-	int64_t wait = k->next_sweep - clock_mono_ms();
+	int64_t wait = k->filling ? 0 : k->next_sweep - clock_mono_ms();
 	if (poll(p, KEEPER_CHANNELS + 2, wait < 0 ? 0 : wait > SWEEP_MS ? SWEEP_MS : (int)wait) < 0)
 		return false;
 	if (p[KEEPER_CHANNELS].revents)
@@ -238,8 +246,10 @@ static int drain(struct keeper *k)
 static int loop(struct keeper *k)
 {
 	int rc = OK;
-	while (!rc && !wait_for_work(k, &rc))
+	while (!rc && !wait_for_work(k, &rc)) {
 		rc = rc ? rc : run_batch(k);
+		k->filling = follower_work(k->follower);
+	}
 	return rc ? rc : drain(k);
 }
 
@@ -249,6 +259,7 @@ static void free_keeper(struct keeper *k)
 		if (k->channels[i] >= 0)
 			close_channel(k, i);
 	limits_free(&k->judge.limits);
+	follower_free(&k->follower);
 	store_close(&k->store);
 	secure_wipe(k->answers, sizeof k->answers);
 	free(k);
@@ -264,6 +275,7 @@ int keeper_run(const struct keeper_settings *s)
 	memset(k->channels, -1, sizeof k->channels);
 	int rc = secure_random(&k->epoch, sizeof k->epoch);
 	k->epoch |= !k->epoch; /* 0 means "not known" to askers */
+	rc = rc ? rc : follower_new(s->index, &k->follower);
 	rc = rc ? rc : limits_new(s->per_address_per_hour, s->per_day, &k->judge.limits);
 	if (!rc) {
 		for (size_t i = 0; i < s->channel_count; i++)

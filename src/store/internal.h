@@ -20,6 +20,10 @@ struct store {
 	MDB_txn *opening; /* under way while the store is being opened */
 	bool abandoned;   /* a write transaction was left in the middle */
 	MDB_dbi tables[STORE_TABLES];
+	struct {
+		store_watch *tell; /* NULL: nobody */
+		void *ctx;
+	} watches[STORE_TABLES];
 	struct store_txn writer; /* there is only ever one */
 };
 

@@ -79,6 +79,11 @@ typedef bool store_visit(
 int store_snapshot_walk(struct store_snapshot *v, enum store_table table, const void *after, size_t after_len,
 	size_t max, store_visit *visit, void *ctx, bool *more) MUST_USE;
 
+/* Tells which keys of a table transactions write to or delete, at once: whether they are committed is not
+ * known yet. For what is derived from the table. */
+typedef void store_watch(void *ctx, const uint8_t *key, size_t key_len);
+void store_watch_writes(struct store *s, enum store_table table, store_watch *watch, void *ctx);
+
 /* The one write transaction. Its first failure sticks: later steps do nothing and commit returns that error.
  */
 int store_txn_begin(struct store *s, struct store_txn **out) MUST_USE;

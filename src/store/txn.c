@@ -64,6 +64,19 @@ int store_txn_get(struct store_txn *t, enum store_table table, const void *key, 
 	return rc;
 }
 
+void store_watch_writes(struct store *s, enum store_table table, store_watch *watch, void *ctx)
+{
+	s->watches[table].tell = watch;
+	s->watches[table].ctx = ctx;
+}
+
+static void tell(const struct store_txn *t, enum store_table table, const void *key, size_t key_len)
+{
+	const struct store *s = t->store;
+	if (s->watches[table].tell)
+		s->watches[table].tell(s->watches[table].ctx, key, key_len);
+}
+
 static int write_entry(struct store_txn *t, enum store_table table, MDB_val *key, MDB_val *value, bool append)
 {
 	MDB_dbi dbi = t->store->tables[table];
@@ -84,6 +97,7 @@ static int put(struct store_txn *t, enum store_table table, const void *key, siz
 	MDB_val k = {key_len, (void *)key}, v = {value_len, (void *)value};
 	int rc = stick(t, write_entry(t, table, &k, &v, append));
 	store_guard_end();
+	tell(t, table, key, key_len);
 	return rc;
 }
 
@@ -109,6 +123,7 @@ int store_txn_delete(struct store_txn *t, enum store_table table, const void *ke
 	int code = mdb_del(t->txn, t->store->tables[table], &k, NULL);
 	int rc = code == MDB_NOTFOUND ? OK : stick(t, code);
 	store_guard_end();
+	tell(t, table, key, key_len);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Preloaded by test_faults.py: makes writing or syncing fail with EIO while the first byte of the file named by
- * FAULTY_IO says so. The file is mapped when the program starts, since a sandboxed process can open nothing later. */
+/* Preloaded by test_faults.py: makes writing or syncing fail with EIO, or shared memory be refused, while the first
+ * byte of the file named by FAULTY_IO says so. The file is mapped when the program starts, since a sandboxed process can open nothing later. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,6 +36,16 @@ static int failing(char what)
 		errno = EIO;         \
 		return -1;           \
 	}
+
+/* 'm': a kernel without memfd_create(2). */
+int memfd_create(const char *name, unsigned flags)
+{
+	if (*flag == 'm') {
+		errno = ENOSYS;
+		return -1;
+	}
+	return REAL(memfd_create)(name, flags);
+}
 
 int fsync(int fd)
 {

@@ -206,24 +206,81 @@ def test_failing_disk_under_load_acknowledges_nothing_false(server, shim, monkey
 # ---- the store's file is damaged beneath the running server
 
 
+@pytest.fixture
+def without_index(server, shim, monkeypatch):
+    """A server on a kernel without shared memory: every answer comes from the store."""
+    library, flag = shim
+    switch(flag, b"m")
+    monkeypatch.setenv("FAULTY_IO", str(flag))
+    one = server(preload=library)
+    switch(flag, b"-")
+    assert "no shared memory for the index" in one.stderr()
+    return one
+
+
 def answer_of(server, account, tcp):
     answer = server.query(account["fulldomain"], "TXT", tcp=tcp)
     assert answer.answer == []
     return answer.rcode()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one-page", "zeros"])
-def test_store_destroyed_while_running(server, damage):
-    one = server()
-    accounts = [one.register() for _ in range(50)]
-    for account in accounts:
-        one.publish(account)
+def destroy(one, damage):
     size = one.data_file.stat().st_size
     if damage == "zeros":
         with open(one.data_file, "r+b") as f:
             f.write(bytes(size))
     else:
         os.truncate(one.data_file, 0 if damage == "truncated" else 4096)
+
+
+def kill_each(one):
+    """Kills every child in turn and waits for its successor."""
+    for role, pid in one.children().items():
+        os.kill(pid, signal.SIGKILL)
+        poll(lambda: one.children().get(role) not in (None, pid), 2, f"{role} back")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one-page", "zeros"])
+def test_store_destroyed_while_running(server, damage):
+    """What was acknowledged is in the index, which needs no disk: renewals under way go through."""
+    one = server()
+    accounts = [one.register() for _ in range(50)]
+    published = [one.publish(a) for a in accounts]
+    full = one.register()
+    for _ in range(3):  # more than the index holds: the store is asked
+        one.publish(full)
+    idle = one.register()
+    destroy(one, damage)
+
+    def check():
+        for account, txt in zip(accounts, published):
+            for tcp in (False, True):
+                assert txt_of(one.query(account["fulldomain"], "TXT", tcp=tcp)) == [txt]
+        answer = one.query(idle["fulldomain"], "TXT")
+        assert (answer.rcode(), answer.answer) == (dns.rcode.NOERROR, [])
+        assert one.query(f"nothing-here.{ZONE}", "TXT").rcode() == dns.rcode.NXDOMAIN
+        assert one.query(ZONE, "SOA").rcode() == dns.rcode.NOERROR
+        # Nothing that happens to the server meanwhile turns "I cannot know" into "there is none".
+        assert answer_of(one, full, True) == dns.rcode.SERVFAIL
+        assert one.update(accounts[0], value()).status in (500, 503)
+        assert one.http("POST", "/register").status in (500, 503)
+
+    poll(lambda: one.query(full["fulldomain"], "TXT").rcode() == dns.rcode.SERVFAIL, 3, "SERVFAIL")
+    check()
+    poll(lambda: one.http("GET", "/health").status == 503, 3, "health 503")
+    kill_each(one)
+    poll(lambda: one.query(ZONE, "SOA", tcp=True).rcode() == dns.rcode.NOERROR, 2, "workers again")
+    check()
+    poll(lambda: one.http("GET", "/health").status == 503, 3, "still health 503")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one-page", "zeros"])
+def test_store_destroyed_without_an_index(without_index, damage):
+    one = without_index
+    accounts = [one.register() for _ in range(50)]
+    for account in accounts:
+        one.publish(account)
+    destroy(one, damage)
     poll(lambda: answer_of(one, accounts[0], False) == dns.rcode.SERVFAIL, 3, "SERVFAIL")
     failed = one.http("GET", "/health")
     if damage != "zeros":
@@ -243,17 +300,15 @@ def test_store_destroyed_while_running(server, damage):
     # The keeper ends after damage, because LMDB in it cannot be trusted any more; the others stay.
     after = one.children()
     assert {r: p for r, p in after.items() if r != "keeper"} == {r: p for r, p in before.items() if r != "keeper"}
-    for role, pid in after.items():
-        os.kill(pid, signal.SIGKILL)
-        poll(lambda: one.children().get(role) not in (None, pid), 2, f"{role} back")
+    kill_each(one)
     for account in accounts:
         poll(lambda: answer_of(one, account, True) == dns.rcode.SERVFAIL, 2, "still SERVFAIL")
     poll(lambda: one.http("GET", "/health").status == 503, 3, "still health 503")
 
 
-def test_store_comes_back(server):
+def test_store_comes_back(without_index):
     """The file is restored (as from a backup, in place): service resumes without a restart."""
-    one = server()
+    one = without_index
     account = one.register()
     txt = one.publish(account)
     contents = one.data_file.read_bytes()
@@ -268,3 +323,19 @@ def test_store_comes_back(server):
     assert one.values(account) == [txt]
     newer = one.publish(account)
     assert sorted(one.values(account)) == sorted([txt, newer])
+
+
+def test_an_older_store_comes_back(server):
+    """Restored from a backup in place: what DNS says is what the store says, not what the index remembers."""
+    one = server()
+    account = one.register()
+    old = one.publish(account)
+    contents = one.data_file.read_bytes()
+    newer = one.publish(account)
+    assert sorted(one.values(account)) == sorted([old, newer])
+    os.truncate(one.data_file, 0)
+    poll(lambda: one.http("GET", "/health").status == 503, 3, "health 503")
+    with open(one.data_file, "r+b") as f:
+        f.write(contents)
+    poll(lambda: one.http("GET", "/health").status == 200, 5, "health again")
+    poll(lambda: one.values(account) == [old], 2, "the restored value from every worker")
