@@ -78,16 +78,29 @@ static void end_batch(void *ctx)
 	}
 }
 
-static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_t cap)
+static struct dns_query query_of(const struct dns_process *p, const struct net_message *m)
 {
-	struct dns_process *p = ctx;
-	struct dns_query q = {.wire = m->data,
+	return (struct dns_query){.wire = m->data,
 		.len = m->len,
+		.slot = m->slot,
 		.tcp = m->tcp,
 		.tls = m->tls,
 		.client = m->client,
 		.now = m->now,
 		.delegates = &p->delegates};
+}
+
+static void look_ahead(void *ctx, const struct net_message *m)
+{
+	const struct dns_process *p = ctx;
+	struct dns_query q = query_of(p, m);
+	dns_look_ahead(p->answerer, &q);
+}
+
+static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_t cap)
+{
+	struct dns_process *p = ctx;
+	struct dns_query q = query_of(p, m);
 	return dns_answer(p->answerer, &q, out, cap);
 }
 
@@ -112,7 +125,7 @@ int dns_process_run(const struct settings *s, const struct sockets *k, const str
 			.tcp_idle = TCP_IDLE_MS,
 			.tcp_message = TCP_MESSAGE_MS,
 		};
-		const struct net_handler handler = {&p, begin_batch, end_batch, NULL, answer};
+		const struct net_handler handler = {&p, begin_batch, end_batch, look_ahead, answer};
 		rc = net_run(&settings, &handler);
 	}
 	close_store(&p);

@@ -24,6 +24,7 @@ struct dns_answerer {
 	struct delegate_values values;
 	_Alignas(uint16_t) uint8_t rdata[DELEGATE_MAX_VALUES * RDATA_SIZE]; /* values as libknot wants them */
 	uint8_t target[DNS_NAME_MAX];                                       /* of the CNAME being followed */
+	struct dns_plain ahead[DNS_AHEAD];
 	struct dns_arena arena;
 };
 
@@ -310,10 +311,32 @@ static bool must_drop(const struct dns_query *q, size_t cap)
 	       (!q->tcp && (q->client.port == PORT_ECHO || q->client.port == PORT_CHARGEN));
 }
 
-size_t dns_answer(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap)
+void dns_look_ahead(struct dns_answerer *a, const struct dns_query *q)
+{
+	dns_plain_parse(a->settings.zones, q, &a->ahead[q->slot % DNS_AHEAD]);
+}
+
+/* 0: not plain, or anything else that makes the long way necessary. */
+static size_t answer_plainly(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap)
+{
+	struct dns_plain *p = &a->ahead[q->slot % DNS_AHEAD];
+	if (p->wire != q->wire) /* nobody has looked ahead, or in vain */
+		dns_plain_parse(a->settings.zones, q, p);
+	if (!p->wire)
+		return 0;
+	int err = a->lookup(q->delegates, &p->name, q->now, &a->values);
+	size_t limit = q->tcp ? cap : dns_udp_limit(p->edns, p->payload);
+	size_t len = err && err != ERR_NOTFOUND
+			     ? 0
+			     : dns_plain_write(p, err ? NULL : &a->values, out, limit < cap ? limit : cap);
+	p->wire = NULL;
+	return len;
+}
+
+size_t dns_answer_generally(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap)
 {
 	struct work w = {.a = a, .query = q};
-	if (must_drop(q, cap) || dns_reply_begin(&w.reply, &a->arena, &a->mm, q, out, cap))
+	if (dns_reply_begin(&w.reply, &a->arena, &a->mm, q, out, cap))
 		return 0;
 	enum step checked = run(&w, checks, sizeof checks / sizeof *checks);
 	if (dns_reply_question(&w.reply, cap))
@@ -325,6 +348,14 @@ size_t dns_answer(struct dns_answerer *a, const struct dns_query *q, uint8_t *ou
 	if ((w.reply.truncated || w.reply.rcode == KNOT_RCODE_SERVFAIL) && dns_reply_question(&w.reply, cap))
 		return 0;
 	return dns_reply_finish(&w.reply);
+}
+
+size_t dns_answer(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap)
+{
+	if (must_drop(q, cap))
+		return 0;
+	size_t len = answer_plainly(a, q, out, cap);
+	return len ? len : dns_answer_generally(a, q, out, cap);
 }
 
 int dns_answerer_new(const struct dns_settings *s, struct dns_answerer **out)

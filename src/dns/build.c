@@ -325,7 +325,7 @@ static int zone_link(const struct build *b, struct dns_zone *z)
 			err = glue_of(b, z, server);
 	}
 	z->conf = NULL;
-	return err;
+	return err ? err : dns_negative_render(z);
 }
 
 /* --- The whole --- */

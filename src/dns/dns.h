@@ -60,15 +60,22 @@ struct dns_settings {
 int dns_answerer_new(const struct dns_settings *s, struct dns_answerer **out) MUST_USE;
 void dns_answerer_free(struct dns_answerer **a);
 
+enum { DNS_AHEAD = 64 };
+
 struct dns_query {
 	const uint8_t *wire;
 	size_t len;
-	bool tcp; /* also where it is TLS */
+	unsigned slot; /* below DNS_AHEAD: its own among those looked ahead at */
+	bool tcp;      /* also where it is TLS */
 	bool tls;
 	struct endpoint client;
 	int64_t now; /* milliseconds since the epoch */
 	const struct delegate_source *delegates;
 };
+
+/* For queries that wait together: to be called for each before the first dns_answer(), which finds in the
+ * cache then what it needs. The same query must follow in the same place. */
+void dns_look_ahead(struct dns_answerer *a, const struct dns_query *q);
 
 /* Writes the answer to out[0..cap) and returns its length; 0: drop. `cap` >= 512; over UDP the answer is at
  * most what the client takes (512 without EDNS, at most 1232 with), over TCP at most cap. `out` must not

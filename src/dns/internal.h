@@ -81,6 +81,17 @@ struct dns_node {
 	const struct dns_node *wildcard; /* the node *.<name>, or NULL */
 };
 
+/* The SOA record of negative answers as it stands on the wire behind a question of `qname_len` octets: what
+ * points to a name before it points into the question's zone or behind it, so behind a question that is
+ * longer by n it points n further. */
+struct dns_negative {
+	uint8_t wire[2 + 10 + 2 * DNS_NAME_MAX + 20];
+	uint16_t len;
+	uint16_t pointers[3]; /* where in `wire` */
+	uint8_t pointer_count;
+	uint8_t qname_len;
+};
+
 struct dns_zone {
 	uint8_t name[DNS_NAME_MAX];
 	uint8_t len;
@@ -93,6 +104,7 @@ struct dns_zone {
 	unsigned node_labels; /* of the deepest node */
 	const struct dns_node *apex;
 	knot_rrset_t negative_soa; /* as negative answers carry it; shares the rdata of the apex's */
+	struct dns_negative negative;
 	const knot_rrset_t **glue; /* addresses of the zone's name servers; the sets belong to nodes */
 	size_t glue_count;
 };
@@ -147,16 +159,47 @@ int dns_reply_begin(struct dns_reply *r, struct dns_arena *a, knot_mm_t *mm, con
 /* Copies header and question and settles how large the reply may become. ERR_RANGE. */
 int dns_reply_question(struct dns_reply *r, size_t cap) MUST_USE;
 
+/* The most octets of a reply over UDP. `offered`: what the client takes, with EDNS. */
+size_t dns_udp_limit(bool edns, size_t offered);
+
 /* Adds a set, whole or not at all; `hint` as in libknot's compr.h. ERR_RANGE: no room. */
 int dns_reply_put(struct dns_reply *r, uint16_t hint, const knot_rrset_t *set) MUST_USE;
 
 /* Adds what stands at the end and the header's flags; returns the length, 0: drop. */
 size_t dns_reply_finish(struct dns_reply *r);
 
+/* --- plain.c: the plainest queries, answered without libknot --- */
+
+/* One question of class IN for an ordinary type, at most an OPT record without options, about a name that
+ * only the store or the index can know: nine in ten of all queries. */
+struct dns_plain {
+	const uint8_t *wire; /* of the query; NULL: it is not that plain */
+	const struct dns_zone *zone;
+	struct delegate_name name;
+	uint16_t type;
+	uint16_t payload; /* with EDNS */
+	uint8_t qname_len;
+	bool edns, dnssec_ok;
+};
+
+/* Brings what the answer needs into the cache. */
+void dns_plain_parse(const struct dns_zones *z, const struct dns_query *q, struct dns_plain *out);
+
+/* As SOA records of negative answers are rendered by libknot. ERR_NOMEM. */
+int dns_negative_render(struct dns_zone *z) MUST_USE;
+
+/* The answer, octet for octet what the general path gives; `values` NULL: there is no such name. 0: it is
+ * longer than `limit`. */
+size_t dns_plain_write(
+	const struct dns_plain *p, const struct delegate_values *values, uint8_t *out, size_t limit);
+
 /* --- answer.c --- */
 
 /* Where values come from: delegate_lookup(), or what a test puts in its place. Same contract. */
 typedef int dns_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
 	struct delegate_values *out);
+
+/* The long way alone, for holding the short one against it. */
+size_t dns_answer_generally(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap);
 
 void dns_answerer_set_lookup(struct dns_answerer *a, dns_lookup *lookup);

@@ -45,19 +45,17 @@ int dns_reply_begin(struct dns_reply *r, struct dns_arena *a, knot_mm_t *mm, con
 
 /* RFC 6891 section 6.2.3: what the client takes, where less than 512 means 512; and never more than we send.
  */
-static size_t udp_limit(const struct dns_reply *r)
+size_t dns_udp_limit(bool edns, size_t offered)
 {
-	if (!r->edns)
-		return DNS_UDP_SIZE_PLAIN;
-	size_t offered = knot_edns_get_payload(r->in->opt_rr);
-	if (offered < DNS_UDP_SIZE_PLAIN)
+	if (!edns || offered < DNS_UDP_SIZE_PLAIN)
 		return DNS_UDP_SIZE_PLAIN;
 	return offered < DNS_UDP_SIZE ? offered : DNS_UDP_SIZE;
 }
 
 int dns_reply_question(struct dns_reply *r, size_t cap)
 {
-	size_t limit = r->query->tcp ? UINT16_MAX : udp_limit(r);
+	size_t offered = r->edns ? knot_edns_get_payload(r->in->opt_rr) : 0;
+	size_t limit = r->query->tcp ? UINT16_MAX : dns_udp_limit(r->edns, offered);
 	r->out->max_size = limit < cap ? limit : cap;
 	if (knot_pkt_init_response(r->out, r->in))
 		return ERR_RANGE;
