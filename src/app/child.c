@@ -49,19 +49,29 @@ struct inheritance {
 	size_t channel_count; /* keeper: its ends of the channels of all askers */
 };
 
+static struct dns_sockets dns_sockets_of(const struct sockets *k, const struct child *c)
+{
+	if (c->role == ROLE_DNS)
+		return sockets_of_worker(k, c->index);
+	return c->role == ROLE_DOT ? sockets_of_dot(k) : (struct dns_sockets){.count = 0};
+}
+
 static int keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	const struct sockets *k = s->sockets;
+	struct dns_sockets dns = dns_sockets_of(k, c);
 	/* stop, channel, control, and whichever of the others the role has */
-	size_t count = 0, room = 3 + KEEPER_CHANNELS + 2 * k->dns_count + k->api_count;
+	size_t count = 0, room = 3 + KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
 	int *keep = calloc(room, sizeof *keep);
 	if (!keep)
 		return ERR_NOMEM;
 	keep[count++] = in->stop;
-	for (size_t i = 0; c->role == ROLE_DNS && i < k->dns_count; i++) {
-		keep[count++] = k->udp[c->index * k->dns_count + i];
-		keep[count++] = k->tcp[c->index * k->dns_count + i];
+	for (size_t i = 0; i < dns.count; i++) {
+		keep[count++] = dns.udp[i];
+		keep[count++] = dns.tcp[i];
 	}
+	for (size_t i = 0; i < dns.tls_count; i++)
+		keep[count++] = dns.tls[i];
 	for (size_t i = 0; c->role == ROLE_API && i < k->api_count; i++)
 		keep[count++] = k->api[i];
 	if (c->role == ROLE_API)
@@ -75,7 +85,7 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 	return OK;
 }
 
-static const char *const role_names[ROLES] = {"keeper", "dns", "api"};
+static const char *const role_names[ROLES] = {"keeper", "dns", "dot", "api"};
 
 void child_name(const struct child *c, char out[static 16])
 {
@@ -107,7 +117,7 @@ static int keep_index(struct supervisor *s, enum role role)
 {
 	if (!s->index || role == ROLE_KEEPER)
 		return OK;
-	if (role == ROLE_DNS)
+	if (role == ROLE_DNS || role == ROLE_DOT)
 		return delegate_index_read_only(s->index);
 	delegate_index_free(&s->index);
 	return OK;
@@ -115,12 +125,14 @@ static int keep_index(struct supervisor *s, enum role role)
 
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
+	struct dns_sockets dns = dns_sockets_of(s->sockets, c);
 	switch (c->role) {
 	case ROLE_KEEPER:
 		return keeper_process_run(
 			&s->settings, s->index, in->channels, in->channel_count, in->control, in->stop);
 	case ROLE_DNS:
-		return dns_process_run(&s->settings, s->sockets, s->index, c->index, in->stop);
+	case ROLE_DOT:
+		return dns_process_run(&s->settings, &dns, s->index, in->stop);
 	default:
 		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
 	}
@@ -176,7 +188,7 @@ static int prepare(struct supervisor *s, struct child *c, struct inheritance *in
 {
 	int pair[2];
 	*in = (struct inheritance){.stop = -1, .channel = -1, .control = -1};
-	if (c->role == ROLE_DNS)
+	if (c->role == ROLE_DNS || c->role == ROLE_DOT)
 		return OK;
 	if (make_pair(pair))
 		return ERR_SYSTEM;

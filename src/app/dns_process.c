@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The body of a dns worker: sockets on one side, the store on the other, answers in between. */
+/* The body of a dns process, a worker or dot: sockets on one side, the store on the other, answers in
+ * between.
+ */
 #include "app/internal.h"
 #include "net/net.h"
+#include "tls/tls.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -104,31 +107,47 @@ static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_
 	return dns_answer(p->answerer, &q, out, cap);
 }
 
-int dns_process_run(const struct settings *s, const struct sockets *k, const struct delegate_index *x,
-	unsigned index, int stop)
+static int serve(struct dns_process *p, const struct dns_sockets *k, const struct tls_context *tls, int stop)
+{
+	const struct net_settings settings = {
+		.udp = k->udp,
+		.udp_count = k->count,
+		.tcp = k->tcp,
+		.tcp_count = k->count,
+		.tls = k->tls,
+		.tls_count = k->tls_count,
+		.tls_context = tls,
+		.stop = stop,
+		.tcp_connections = TCP_CONNECTIONS,
+		.tcp_idle = TCP_IDLE_MS,
+		.tcp_message = TCP_MESSAGE_MS,
+	};
+	const struct net_handler handler = {p, begin_batch, end_batch, look_ahead, answer};
+	return net_run(&settings, &handler);
+}
+
+int dns_process_run(
+	const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x, int stop)
 {
 	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {x, pin_snapshot, &p}};
 	const struct dns_settings dns = {.zones = s->zones, .tcp_idle = TCP_IDLE_MS};
+	const struct conf_api *api = &s->conf->api;
+	struct tls_context *tls = NULL;
 	int rc = dns_answerer_new(&dns, &p.answerer);
 	if (rc)
 		return rc;
+	/* Only who serves TLS reads the key, and before the sandbox is entered. */
+	if (k->tls_count)
+		rc = tls_context_new(api->tls_certificate, api->tls_key, "dot", &tls);
+	if (rc)
+		goto out;
 	open_store(&p);
 	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path);
-	if (!rc) {
-		const struct net_settings settings = {
-			.udp = k->udp + index * k->dns_count,
-			.udp_count = k->dns_count,
-			.tcp = k->tcp + index * k->dns_count,
-			.tcp_count = k->dns_count,
-			.stop = stop,
-			.tcp_connections = TCP_CONNECTIONS,
-			.tcp_idle = TCP_IDLE_MS,
-			.tcp_message = TCP_MESSAGE_MS,
-		};
-		const struct net_handler handler = {&p, begin_batch, end_batch, look_ahead, answer};
-		rc = net_run(&settings, &handler);
-	}
+	if (!rc)
+		rc = serve(&p, k, tls, stop);
 	close_store(&p);
+out:
+	tls_context_free(&tls);
 	dns_answerer_free(&p.answerer);
 	return rc;
 }

@@ -35,9 +35,21 @@ struct sockets {
 	unsigned workers;
 	size_t dns_count; /* endpoints of dns.listen */
 	int *udp, *tcp;   /* [worker * dns_count + endpoint] */
+	int *dot;         /* DNS over TLS: one process, so one socket per endpoint */
+	size_t dot_count;
 	int *api;
 	size_t api_count;
 };
+
+/* What one dns process serves: a worker UDP and TCP, the one called dot TLS. They point into the above. */
+struct dns_sockets {
+	const int *udp, *tcp;
+	size_t count; /* of each of the two */
+	const int *tls;
+	size_t tls_count;
+};
+struct dns_sockets sockets_of_worker(const struct sockets *s, unsigned index);
+struct dns_sockets sockets_of_dot(const struct sockets *s);
 
 /* Says in `d` which endpoint cannot be bound and why. */
 int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out) MUST_USE;
@@ -65,8 +77,8 @@ int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
 
 /* ---- the bodies of the children; each returns when `stop` is readable. `x`: may be NULL ---- */
 
-int dns_process_run(const struct settings *s, const struct sockets *k, const struct delegate_index *x,
-	unsigned index, int stop) MUST_USE;
+int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
+	int stop) MUST_USE;
 int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
 	int control, int stop) MUST_USE;
 int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;

@@ -49,6 +49,10 @@ static void announce(const struct settings *s, const struct sockets *k)
 		log_info("app", "DNS on %s, UDP and TCP, %u worker%s", text, k->workers,
 			k->workers == 1 ? "" : "s");
 	}
+	for (size_t i = 0; i < c->dns.tls_listen_count; i++) {
+		endpoint_format(&c->dns.tls_listen[i], text);
+		log_info("app", "DNS over TLS on %s", text);
+	}
 	for (size_t i = 0; i < c->api.listen_count; i++) {
 		endpoint_format(&c->api.listen[i], text);
 		log_info("app", "API on %s, %s", text,

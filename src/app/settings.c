@@ -98,6 +98,9 @@ int settings_check_reload(const struct settings *now, const struct settings *nex
 	size_t before = diag_errors(d);
 	if (!same_endpoints(a->dns.listen, a->dns.listen_count, b->dns.listen, b->dns.listen_count))
 		diag_error(d, b->file, 0, "dns.listen has changed; that needs a restart");
+	if (!same_endpoints(
+		    a->dns.tls_listen, a->dns.tls_listen_count, b->dns.tls_listen, b->dns.tls_listen_count))
+		diag_error(d, b->file, 0, "dns.tls_listen has changed; that needs a restart");
 	if (a->dns.workers != b->dns.workers)
 		diag_error(d, b->file, 0, "dns.workers has changed; that needs a restart");
 	if (!same_endpoints(a->api.listen, a->api.listen_count, b->api.listen, b->api.listen_count))

@@ -54,10 +54,17 @@ static unsigned worker_count(const struct conf *c)
 
 static int *new_fds(size_t count)
 {
-	int *fds = calloc(count, sizeof *fds);
+	int *fds = calloc(count + 1, sizeof *fds); /* none is no lack of memory */
 	for (size_t i = 0; fds && i < count; i++)
 		fds[i] = -1;
 	return fds;
+}
+
+static void bind_once(const struct endpoint *all, size_t count, const char *what, int *fds, struct diag *d)
+{
+	for (size_t i = 0; i < count; i++)
+		if (net_tcp_listen(&all[i], false, &fds[i]))
+			explain(d, &all[i], what);
 }
 
 static int bind_all(const struct conf *c, struct diag *d, struct sockets *s)
@@ -70,9 +77,8 @@ static int bind_all(const struct conf *c, struct diag *d, struct sockets *s)
 			rc = bind_shared(
 				net_tcp_listen, e, "DNS, TCP", s->tcp + i, s->dns_count, s->workers, d);
 	}
-	for (size_t i = 0; i < s->api_count; i++)
-		if (net_tcp_listen(&c->api.listen[i], false, &s->api[i]))
-			explain(d, &c->api.listen[i], "API");
+	bind_once(c->dns.tls_listen, s->dot_count, "DNS over TLS", s->dot, d);
+	bind_once(c->api.listen, s->api_count, "API", s->api, d);
 	return diag_errors(d) > before ? ERR_SYSTEM : OK;
 }
 
@@ -80,14 +86,27 @@ int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 {
 	*out = (struct sockets){.workers = worker_count(c),
 		.dns_count = c->dns.listen_count,
+		.dot_count = c->dns.tls_listen_count,
 		.api_count = c->api.listen_count};
 	out->udp = new_fds(out->workers * out->dns_count);
 	out->tcp = new_fds(out->workers * out->dns_count);
+	out->dot = new_fds(out->dot_count);
 	out->api = new_fds(out->api_count);
-	int rc = out->udp && out->tcp && out->api ? bind_all(c, d, out) : ERR_NOMEM;
+	int rc = out->udp && out->tcp && out->dot && out->api ? bind_all(c, d, out) : ERR_NOMEM;
 	if (rc)
 		sockets_close(out);
 	return rc;
+}
+
+struct dns_sockets sockets_of_worker(const struct sockets *s, unsigned index)
+{
+	size_t first = index * s->dns_count;
+	return (struct dns_sockets){.udp = s->udp + first, .tcp = s->tcp + first, .count = s->dns_count};
+}
+
+struct dns_sockets sockets_of_dot(const struct sockets *s)
+{
+	return (struct dns_sockets){.tls = s->dot, .tls_count = s->dot_count};
 }
 
 static void close_fds(int *fds, size_t count)
@@ -102,6 +121,7 @@ void sockets_close(struct sockets *s)
 {
 	close_fds(s->udp, s->workers * s->dns_count);
 	close_fds(s->tcp, s->workers * s->dns_count);
+	close_fds(s->dot, s->dot_count);
 	close_fds(s->api, s->api_count);
 	*s = (struct sockets){.workers = 0};
 }

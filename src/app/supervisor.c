@@ -90,7 +90,10 @@ static void tell(struct child *c, int signal_number)
 
 static bool any_running(const struct supervisor *s)
 {
-	return running(s, ROLE_API) || running(s, ROLE_KEEPER) || running(s, ROLE_DNS);
+	for (const struct child *c = s->children; c; c = c->next)
+		if (c->pid)
+			return true;
+	return false;
 }
 
 static void tell_role(struct supervisor *s, enum role role)
@@ -107,6 +110,7 @@ static void stop_in_order(struct supervisor *s)
 	if (!running(s, ROLE_API)) {
 		tell_role(s, ROLE_KEEPER);
 		tell_role(s, ROLE_DNS);
+		tell_role(s, ROLE_DOT);
 	}
 	if (clock_mono_ms() < s->stop_deadline)
 		return;
@@ -211,6 +215,8 @@ static int replace_children(struct supervisor *s)
 	int rc = add_child(s, ROLE_KEEPER, 0);
 	for (unsigned i = 0; !rc && i < s->sockets->workers; i++)
 		rc = add_child(s, ROLE_DNS, i);
+	if (!rc && s->sockets->dot_count)
+		rc = add_child(s, ROLE_DOT, 0);
 	return rc ? rc : add_child(s, ROLE_API, 0);
 }
 

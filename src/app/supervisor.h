@@ -9,7 +9,7 @@
 /* Blocked in the supervisor before it forks, so a child that has not got far yet does not die of it. */
 enum { CHILD_STOP_SIGNAL = SIGUSR1 };
 
-enum role { ROLE_KEEPER, ROLE_DNS, ROLE_API, ROLES };
+enum role { ROLE_KEEPER, ROLE_DNS, ROLE_DOT, ROLE_API, ROLES };
 
 struct child {
 	enum role role;
@@ -36,7 +36,7 @@ struct supervisor {
 	int child_status; /* >= 0: this process is a child that has finished */
 };
 
-/* "keeper", "dns0", "api" */
+/* "keeper", "dns0", "dot", "api" */
 void child_name(const struct child *c, char out[static 16]);
 
 /* Forks. In the parent: OK with c->pid set, or ERR_SYSTEM. In the child, when its work is done: OK with

@@ -147,32 +147,51 @@ static void check_zones(struct load *l, struct conf *c)
 	}
 }
 
-static void check_endpoint(struct load *l, const char *path, const struct endpoint *all, size_t i,
-	const struct endpoint *others, size_t other_count)
+struct listeners {
+	const char *path;
+	const struct endpoint *all;
+	size_t count;
+};
+
+/* Port 0 is another port each time. */
+static bool is_among(const struct endpoint *e, const struct endpoint *all, size_t count)
 {
+	for (size_t i = 0; i < count; i++)
+		if (e->port && e->port == all[i].port && address_equal(&e->address, &all[i].address))
+			return true;
+	return false;
+}
+
+/* DNS listens on TCP, too, so no two services can share an endpoint. */
+static void check_endpoints(struct load *l, const struct conf *c)
+{
+	const struct listeners lists[] = {{"dns.listen", c->dns.listen, c->dns.listen_count},
+		{"dns.tls_listen", c->dns.tls_listen, c->dns.tls_listen_count},
+		{"api.listen", c->api.listen, c->api.listen_count}};
 	char text[ENDPOINT_TEXT];
-	endpoint_format(&all[i], text);
-	for (size_t j = 0; j < other_count; j++) {
-		/* Port 0 is another port each time. */
-		if (all[i].port && all[i].port == others[j].port &&
-			address_equal(&all[i].address, &others[j].address)) {
-			problem(l, line_of(l, "%s.%zu", path, i), "%s: %s is listed twice", path, text);
-			return;
+	for (size_t n = 0; n < sizeof lists / sizeof *lists; n++) {
+		const struct listeners *own = &lists[n];
+		for (size_t i = 0; sound(l, "%s", own->path) && i < own->count; i++) {
+			bool twice = is_among(&own->all[i], own->all, i);
+			for (size_t m = 0; !twice && m < n; m++)
+				twice = sound(l, "%s", lists[m].path) &&
+					is_among(&own->all[i], lists[m].all, lists[m].count);
+			endpoint_format(&own->all[i], text);
+			if (twice)
+				problem(l, line_of(l, "%s.%zu", own->path, i), "%s: %s is listed twice",
+					own->path, text);
 		}
 	}
 }
 
-/* DNS listens on TCP, too, so it cannot share an endpoint with the API. */
-static void check_endpoints(struct load *l, const struct conf *c)
+/* DNS over TLS has no certificate of its own. */
+static void check_tls_listen(struct load *l, const struct conf *c)
 {
-	bool dns = sound(l, "dns.listen"), api = sound(l, "api.listen");
-	for (size_t i = 0; dns && i < c->dns.listen_count; i++)
-		check_endpoint(l, "dns.listen", c->dns.listen, i, c->dns.listen, i);
-	for (size_t i = 0; api && i < c->api.listen_count; i++) {
-		check_endpoint(l, "api.listen", c->api.listen, i, c->api.listen, i);
-		if (dns)
-			check_endpoint(l, "api.listen", c->api.listen, i, c->dns.listen, c->dns.listen_count);
-	}
+	if (c->dns.tls_listen_count && c->api.tls_mode != CONF_TLS_FILES && sound(l, "dns.tls_listen") &&
+		sound(l, "api.tls"))
+		problem(l, line_of(l, "dns.tls_listen"),
+			"dns.tls_listen: DNS over TLS uses the certificate of the API, so api.tls must have "
+			"mode files with certificate and key");
 }
 
 /* Plain HTTP carries keys: nobody but this machine or the proxy that does the TLS may be on the way. */
@@ -299,6 +318,7 @@ void conf_checks(struct load *l, struct conf *c)
 	check_zones(l, c);
 	check_endpoints(l, c);
 	check_tls(l, &c->api);
+	check_tls_listen(l, c);
 	check_base_paths(l, &c->api);
 	check_url(l, c);
 	check_store(l, c);

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "util/clock.h"
 
 static bool would_block(void)
 {
-	return errno == EAGAIN || errno == EWOULDBLOCK;
+	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
 static bool is_quiet(const struct connection *c)
@@ -22,18 +23,42 @@ bool connection_is_done(const struct connection *c)
 	return c->asked && is_quiet(c);
 }
 
-/* Sends as much as the peer takes and keeps the rest in `out`; `data` may be `out` itself. */
+bool connection_wants_write(const struct connection *c)
+{
+	return c->shaking ? c->tls && tls_wants_write(c->tls) : c->out.len > 0;
+}
+
+/* Bytes moved, ERR_AGAIN or ERR_CLOSED, as tls_send. */
+static ssize_t send_plain(int fd, const uint8_t *data, size_t len)
+{
+	ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n >= 0)
+		return n;
+	return would_block() ? ERR_AGAIN : ERR_CLOSED;
+}
+
+/* Bytes moved (> 0), ERR_AGAIN or ERR_CLOSED, as tls_receive. */
+static ssize_t receive_plain(int fd, uint8_t *out, size_t len)
+{
+	ssize_t n = recv(fd, out, len, MSG_DONTWAIT);
+	if (n > 0)
+		return n;
+	return n < 0 && would_block() ? ERR_AGAIN : ERR_CLOSED;
+}
+
+/* Sends as much as the peer takes and keeps the rest in `out`; `data` may be `out` itself. What waits is sent
+ * first and unchanged, as tls_send demands. */
 static int send_bytes(struct exchange *x, struct connection *c, const uint8_t *data, size_t len)
 {
 	size_t sent = 0;
 	while (sent < len) {
-		ssize_t n = send(c->watch.fd, data + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0)
-			sent += (size_t)n;
-		else if (would_block())
+		ssize_t n = c->tls ? tls_send(c->tls, data + sent, len - sent)
+				   : send_plain(c->watch.fd, data + sent, len - sent);
+		if (n == ERR_AGAIN)
 			break;
-		else if (errno != EINTR)
+		if (n < 0)
 			return ERR_CLOSED;
+		sent += (size_t)n;
 	}
 	if (backlog_replace(&c->out, data + sent, len - sent))
 		return ERR_CLOSED; /* out of memory: one connection less is the way out */
@@ -44,20 +69,23 @@ static int send_bytes(struct exchange *x, struct connection *c, const uint8_t *d
 	return OK;
 }
 
-/* Appends what has arrived to the `len` bytes of x->in. */
+/* Appends what has arrived to the `len` bytes of x->in: from a plain connection one read's worth, from TLS as
+ * many records as there is room for. The end may come right behind queries, which are still to be answered: a
+ * client that has shut down its side alone still reads. */
 static int receive(struct exchange *x, struct connection *c, size_t *len)
 {
-	ssize_t n;
-	do
-		n = recv(c->watch.fd, x->in + *len, sizeof x->in - *len, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return would_block() ? OK : ERR_CLOSED;
-	/* A client that has shut down its side alone still reads, but all it asked has been answered: as long
-	 * as replies wait nothing is read, not even the end. */
-	if (n == 0)
-		return ERR_CLOSED;
-	*len += (size_t)n;
+	size_t before = *len;
+	do {
+		ssize_t n = c->tls ? tls_receive(c->tls, x->in + *len, sizeof x->in - *len)
+				   : receive_plain(c->watch.fd, x->in + *len, sizeof x->in - *len);
+		if (n == ERR_AGAIN)
+			return OK;
+		if (n < 0) {
+			c->ending = true;
+			return *len > before ? OK : ERR_CLOSED;
+		}
+		*len += (size_t)n;
+	} while (c->tls && sizeof x->in - *len >= TCP_READ);
 	return OK;
 }
 
@@ -66,7 +94,7 @@ static int receive(struct exchange *x, struct connection *c, size_t *len)
 static int answer_some(struct exchange *x, struct connection *c, struct reader *input, struct writer *out)
 {
 	const struct net_handler *h = x->handler;
-	struct net_message m = {.tcp = true, .client = c->client, .now = clock_wall_ms()};
+	struct net_message m = {.tcp = true, .tls = c->tls, .client = c->client, .now = clock_wall_ms()};
 	int e = OK;
 	h->batch_begin(h->ctx);
 	while (out->at - out->start <= TCP_FLUSH) {
@@ -112,14 +140,34 @@ static int answer_input(struct exchange *x, struct connection *c, size_t len)
 	} while (e == OK && !c->out.len);
 	bool used = input.at != x->in;
 	if (e == ERR_INVALID) { /* what follows nonsense is of no use; the replies before it are */
-		c->refused = true;
+		c->ending = true;
 		input.at = input.end;
 	}
 	return keep_rest(x, c, &input, used);
 }
 
+/* OK: done, and the first query may have come along. ERR_AGAIN, ERR_CLOSED. */
+static int shake_hands(struct exchange *x, struct connection *c)
+{
+	if (!c->tls && tls_session_new(x->tls, c->watch.fd, &c->tls))
+		return ERR_CLOSED;
+	int e = tls_handshake(c->tls);
+	if (e)
+		return e;
+	c->shaking = false;
+	c->message_due = 0;
+	c->active = x->now;
+	return OK;
+}
+
 int connection_serve(struct exchange *x, struct connection *c, bool readable)
 {
+	if (c->shaking) {
+		int e = shake_hands(x, c);
+		if (e)
+			return e == ERR_AGAIN ? OK : ERR_CLOSED;
+		readable = true;
+	}
 	if (c->out.len) {
 		if (send_bytes(x, c, c->out.data, c->out.len))
 			return ERR_CLOSED;
@@ -135,5 +183,15 @@ int connection_serve(struct exchange *x, struct connection *c, bool readable)
 		return ERR_CLOSED;
 	if (answer_input(x, c, len))
 		return ERR_CLOSED;
-	return c->refused && is_quiet(c) ? ERR_CLOSED : OK;
+	return c->ending && !c->out.len ? ERR_CLOSED : OK;
+}
+
+void connection_end(struct connection *c)
+{
+	if (c->tls && !c->shaking)
+		tls_bye(c->tls);
+	tls_session_free(&c->tls);
+	close(c->watch.fd);
+	backlog_clear(&c->in);
+	backlog_clear(&c->out);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Sockets of the DNS side: binding, UDP in batches, TCP streams of length-prefixed messages (RFC 1035
- * section 4.2.2, RFC 7766) with deadlines. Knows nothing of DNS: what to answer is the handler's business.
- * One thread. */
+ * section 4.2.2, RFC 7766), the same in TLS (RFC 7858), with deadlines. Knows nothing of DNS: what to answer
+ * is the handler's business. One thread. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/tls.h"
 #include "util/address.h"
 #include "util/error.h"
 
@@ -47,10 +48,14 @@ struct net_settings {
 	size_t udp_count;
 	const int *tcp; /* from net_tcp_listen; stay the caller's */
 	size_t tcp_count;
+	const int *tls; /* the same, for DNS over TLS */
+	size_t tls_count;
+	const struct tls_context *tls_context; /* for these; stays the caller's */
 	int stop; /* readable: answer what has arrived, close connections between messages, return */
-	size_t tcp_connections; /* at most, in total; the one idle longest makes room */
-	int64_t tcp_idle;    /* milliseconds without a complete message after which a connection is closed */
-	int64_t tcp_message; /* milliseconds a started message, or a reply the peer does not read, may take */
+	size_t tcp_connections; /* at most, plain and TLS together; the one idle longest makes room */
+	int64_t tcp_idle; /* milliseconds without a complete message after which a connection is closed */
+	/* Milliseconds that a started message, a TLS handshake or a reply the peer does not read may take. */
+	int64_t tcp_message;
 };
 
 /* Serves until `stop` is readable, and at most a second longer for what is under way. Dropped without a word:

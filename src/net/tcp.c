@@ -14,12 +14,18 @@ enum { ACCEPT_ROUND = 64 }; /* connections taken before others get their turn */
 
 TAILQ_HEAD(connection_list, connection);
 
+struct listener {
+	struct watch watch; /* first: epoll hands out its address */
+	bool tls;
+};
+
 struct tcp {
 	const struct net_settings *settings;
 	int epoll;
 	struct connection *slots;
 	struct connection_list vacant, live; /* live: the one idle longest first */
-	struct watch *listeners;
+	struct listener *listeners;
+	size_t listener_count;
 	int64_t accept_again; /* 0: accepting */
 	bool draining;
 	struct exchange exchange;
@@ -41,13 +47,15 @@ static int watch_for(const struct tcp *t, int operation, struct watch *w, uint32
 	return epoll_ctl(t->epoll, operation, w->fd, &e) ? ERR_SYSTEM : OK;
 }
 
-static int add_listeners(struct tcp *t)
+static int add_listeners(struct tcp *t, const int *fds, size_t count, bool tls)
 {
-	for (size_t i = 0; i < t->settings->tcp_count; i++) {
-		t->listeners[i] = (struct watch){WATCH_LISTENER, t->settings->tcp[i]};
-		int e = watch_for(t, EPOLL_CTL_ADD, &t->listeners[i], EPOLLIN);
+	for (size_t i = 0; i < count; i++) {
+		struct listener *l = &t->listeners[t->listener_count];
+		*l = (struct listener){{WATCH_LISTENER, fds[i]}, tls};
+		int e = watch_for(t, EPOLL_CTL_ADD, &l->watch, EPOLLIN);
 		if (e)
 			return e;
+		t->listener_count++;
 	}
 	return OK;
 }
@@ -55,8 +63,8 @@ static int add_listeners(struct tcp *t)
 /* A listener without events stays registered: cheaper than to take it out and to fail at putting it back. */
 static void set_accepting(struct tcp *t, bool on)
 {
-	for (size_t i = 0; i < t->settings->tcp_count; i++) {
-		if (watch_for(t, EPOLL_CTL_MOD, &t->listeners[i], on ? EPOLLIN : 0))
+	for (size_t i = 0; i < t->listener_count; i++) {
+		if (watch_for(t, EPOLL_CTL_MOD, &t->listeners[i].watch, on ? EPOLLIN : 0))
 			return; /* cannot fail for a registered descriptor: nothing is allocated */
 	}
 }
@@ -71,16 +79,19 @@ int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll
 	t->settings = s;
 	t->epoll = epoll;
 	t->exchange.handler = h;
+	t->exchange.tls = s->tls_context;
 	t->exchange.limit = s->tcp_message;
 	TAILQ_INIT(&t->vacant);
 	TAILQ_INIT(&t->live);
 	t->slots = calloc(limit, sizeof *t->slots);
-	t->listeners = calloc(s->tcp_count + 1, sizeof *t->listeners);
+	t->listeners = calloc(s->tcp_count + s->tls_count + 1, sizeof *t->listeners);
 	if (!t->slots || !t->listeners)
 		goto fail;
 	for (size_t i = 0; i < limit; i++)
 		TAILQ_INSERT_TAIL(&t->vacant, &t->slots[i], link);
-	e = add_listeners(t);
+	e = add_listeners(t, s->tcp, s->tcp_count, false);
+	if (!e)
+		e = add_listeners(t, s->tls, s->tls_count, true);
 	if (e)
 		goto fail;
 	*out = t;
@@ -92,9 +103,7 @@ fail:
 
 static void close_connection(struct tcp *t, struct connection *c)
 {
-	close(c->watch.fd); /* leaves epoll by this: nobody else holds the descriptor */
-	backlog_clear(&c->in);
-	backlog_clear(&c->out);
+	connection_end(c); /* leaves epoll by this: nobody else holds the descriptor */
 	TAILQ_REMOVE(&t->live, c, link);
 	/* The slot used last is the one still in the cache. */
 	TAILQ_INSERT_HEAD(&t->vacant, c, link);
@@ -112,10 +121,10 @@ void tcp_free(struct tcp **t)
 	*t = NULL;
 }
 
-/* Waits for what can happen next: room for replies, or queries. */
+/* Waits for what can happen next: room for what is to be sent, or queries. */
 static int update_interest(const struct tcp *t, struct connection *c)
 {
-	uint32_t interest = c->out.len ? EPOLLOUT : EPOLLIN;
+	uint32_t interest = connection_wants_write(c) ? EPOLLOUT : EPOLLIN;
 	if (interest == c->interest)
 		return OK;
 	c->interest = interest;
@@ -154,12 +163,17 @@ static struct connection *vacant_slot(struct tcp *t)
 	return TAILQ_FIRST(&t->vacant);
 }
 
-static void open_connection(struct tcp *t, int fd, const struct endpoint *client, int64_t now)
+static void open_connection(
+	struct tcp *t, const struct listener *l, int fd, const struct endpoint *client, int64_t now)
 {
 	struct connection *c = vacant_slot(t);
 	TAILQ_REMOVE(&t->vacant, c, link);
-	*c = (struct connection){
-		.watch = {WATCH_CONNECTION, fd}, .client = *client, .active = now, .interest = EPOLLIN};
+	*c = (struct connection){.watch = {WATCH_CONNECTION, fd},
+		.client = *client,
+		.active = now,
+		.shaking = l->tls,
+		.message_due = l->tls ? now + t->settings->tcp_message : 0,
+		.interest = EPOLLIN};
 	TAILQ_INSERT_TAIL(&t->live, c, link);
 	if (watch_for(t, EPOLL_CTL_ADD, &c->watch, EPOLLIN))
 		close_connection(t, c);
@@ -182,19 +196,19 @@ static void relieve(struct tcp *t, int cause, int64_t now)
 	/* anything else is that one connection's trouble (accept(2): network errors are passed on) */
 }
 
-static void accept_one(struct tcp *t, const struct watch *listener, bool *more, int64_t now)
+static void accept_one(struct tcp *t, const struct listener *l, bool *more, int64_t now)
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof from;
 	struct endpoint client;
-	int fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(l->watch.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		*more = errno != EAGAIN && errno != EWOULDBLOCK;
 		relieve(t, errno, now);
 	} else if (address_from_sockaddr((struct sockaddr *)&from, len, &client)) {
 		close(fd);
 	} else {
-		open_connection(t, fd, &client, now);
+		open_connection(t, l, fd, &client, now);
 	}
 }
 
@@ -202,7 +216,7 @@ void tcp_accept(struct tcp *t, const struct watch *listener, int64_t now)
 {
 	bool more = true;
 	for (unsigned i = 0; more && !t->accept_again && i < ACCEPT_ROUND; i++)
-		accept_one(t, listener, &more, now);
+		accept_one(t, (const struct listener *)listener, &more, now);
 }
 
 /* While replies wait for the peer, only their deadline counts. */
@@ -229,8 +243,8 @@ void tcp_sweep(struct tcp *t, int64_t now)
 
 void tcp_drain(struct tcp *t, int64_t now)
 {
-	for (size_t i = 0; i < t->settings->tcp_count; i++)
-		tcp_accept(t, &t->listeners[i], now);
+	for (size_t i = 0; i < t->listener_count; i++)
+		tcp_accept(t, &t->listeners[i].watch, now);
 	t->draining = true;
 	set_accepting(t, false);
 	/* Serving takes a connection off the list or moves it behind the one that is last now. */

@@ -207,14 +207,14 @@ def children_of(parent):
 class Server:
     """One `serve` process. start() returns when both DNS and API answer."""
 
-    def __init__(self, folder=None, preload=None, tls=False, zone=None, **changes):
+    def __init__(self, folder=None, preload=None, tls=False, dot=False, zone=None, **changes):
         self.folder = folder or make_folder()
         self.owns_folder = folder is None
-        self.dns_port, self.api_port = free_port(), free_port()
+        self.dns_port, self.api_port, self.dot_port = free_port(), free_port(), free_port() if dot else None
         self.stderr_path = self.folder / "stderr"
         self.config_path = self.folder / "config.yaml"
         self.preload = preload
-        self.tls = tls
+        self.tls = tls or dot  # the certificate is the API's
         self.process = None
         self.changes = changes
         self.zone_changes = zone or {}
@@ -254,6 +254,8 @@ class Server:
             "api": api,
             "store": {"path": str(self.folder / "store")},
         }
+        if self.dot_port:
+            base["dns"]["tls_listen"] = [f"{a}:{self.dot_port}" for a in brackets]
         if IS_ROOT:
             base["user"] = USER
         return merge(base, self.changes)
@@ -328,7 +330,7 @@ class Server:
         return self.start()
 
     def children(self):
-        """Role -> pid: dns0, dns1, ..., api, keeper."""
+        """Role -> pid: dns0, dns1, ..., dot, api, keeper."""
         return {name.removeprefix("delegate-"): pid for pid, name in children_of(self.process.pid)}
 
     def hup(self):
@@ -361,6 +363,13 @@ class Server:
                 return s.recv(65535)
             except socket.timeout:
                 return None
+
+    def stream(self, dot=False, family=4, timeout=5):
+        """A connection for DNS over TCP, or over TLS."""
+        address = (LOOPBACK[family], self.dot_port if dot else self.dns_port)
+        s = socket.create_connection(address, timeout=timeout)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return rawhttp.tls_context(protocol="dot").wrap_socket(s, server_hostname="localhost") if dot else s
 
     def values(self, account, **kw):
         """The values served for a delegate, in the order of the answer (over TCP: never truncated)."""

@@ -88,12 +88,14 @@ def is_closed(sock, seconds):
         return True
 
 
-def tls_context(version=None):
-    """A client that checks no certificate; `version` pins the protocol."""
+def tls_context(version=None, protocol=None):
+    """A client that checks no certificate; `version` pins TLS's version, `protocol` is asked for by ALPN."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if version:
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = version
+    if protocol:
+        context.set_alpn_protocols([protocol])
     return context

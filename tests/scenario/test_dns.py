@@ -281,39 +281,6 @@ def test_the_oldest_value_makes_room(shared):
     assert sorted(shared.values(account)) == sorted(values[2:])
 
 
-def test_tcp_pipelined_and_byte_by_byte(shared, delegate):
-    """RFC 7766 sections 6.2.1.1 and 8."""
-    queries = [dns.message.make_query(delegate["fulldomain"], "TXT", use_edns=0) for _ in range(50)]
-    wires = [q.to_wire() for q in queries]
-    stream = b"".join(struct.pack("!H", len(w)) + w for w in wires)
-    with socket.create_connection((LOOPBACK[4], shared.dns_port), timeout=5) as s:
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        first = struct.pack("!H", len(wires[0])) + wires[0]
-        for byte in first:
-            s.sendall(bytes([byte]))
-        s.sendall(stream[len(first):])
-        ids = set()
-        with s.makefile("rb") as f:
-            for _ in queries:
-                (length,) = struct.unpack("!H", f.read(2))
-                answer = dns.message.from_wire(f.read(length))
-                assert len(txt_of(answer)) == 2
-                ids.add(answer.id)
-    assert ids == {q.id for q in queries}
-
-
-def test_idle_tcp_clients_block_nobody(shared, delegate):
-    idle = [socket.create_connection((LOOPBACK[4], shared.dns_port), timeout=5) for _ in range(200)]
-    try:
-        for s in idle[::2]:
-            s.sendall(b"\0")
-        for _ in range(10):
-            assert len(txt_of(shared.query(delegate["fulldomain"], "TXT", tcp=True, timeout=1))) == 2
-    finally:
-        for s in idle:
-            s.close()
-
-
 # ---- values in time
 
 

@@ -120,6 +120,36 @@ static void test_endpoint_twice(void **state)
 	conf_free(&c);
 }
 
+static void test_tls_listen(void **state)
+{
+	(void)state;
+	struct conf *c = load("zones: {name: a.test, nameservers: {name: n.test}}\n"
+			      "dns: {tls_listen: ['0.0.0.0:853', '[::]:853']}\n"
+			      "api: {tls: {certificate: /c, key: /k}}\n");
+	assert_int_equal(c->dns.tls_listen_count, 2);
+	assert_int_equal(c->dns.tls_listen[1].port, 853);
+	conf_free(&c);
+	refuse("zones: {name: a.test, nameservers: {name: n.test}}\n"
+	       "dns:\n"
+	       "  listen: ['127.0.0.1:53', '[::1]:53']\n"
+	       "  tls_listen:\n"
+	       "    - 127.0.0.1:853\n"
+	       "    - 127.0.0.1:53\n"
+	       "    - 127.0.0.1:853\n"
+	       "api:\n"
+	       "  listen: ['127.0.0.1:443', '127.0.0.1:853']\n"
+	       "  tls: {certificate: /c, key: /k}\n",
+		"t:6: dns.tls_listen: 127.0.0.1:53 is listed twice\n"
+		"t:7: dns.tls_listen: 127.0.0.1:853 is listed twice\n"
+		"t:9: api.listen: 127.0.0.1:853 is listed twice\n");
+	refuse("zones: {name: a.test, nameservers: {name: n.test}}\n"
+	       "dns:\n"
+	       "  tls_listen: '127.0.0.1:853'\n"
+	       "api: {listen: '127.0.0.1:80', tls: {mode: off}}\n",
+		"t:3: dns.tls_listen: DNS over TLS uses the certificate of the API, so api.tls must have mode "
+		"files with certificate and key\n");
+}
+
 static void test_tls_files(void **state)
 {
 	(void)state;
@@ -235,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_nameservers),
 		cmocka_unit_test(test_contact),
 		cmocka_unit_test(test_endpoint_twice),
+		cmocka_unit_test(test_tls_listen),
 		cmocka_unit_test(test_tls_files),
 		cmocka_unit_test(test_tls_off),
 		cmocka_unit_test(test_base_paths),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* net_run() in a child process with a handler that obeys the first byte of each message:
  *   'D' no answer · 'B' BIG_ANSWER bytes, all equal to the second byte · 'C' one byte, the number of messages
- * handled before · 'W' who asks: "tcp" or "udp" and the port · anything else: the message itself. The child
- * exits 0 only if net_run returned OK, batches were begun and ended in turn, and nothing leaked. */
+ * handled before · 'W' who asks: "udp", "tcp" or "tls" and the port · anything else: the message itself. The
+ * child exits 0 only if net_run returned OK, batches were begun and ended in turn, and nothing leaked. */
 #pragma once
 
 #include "unit.h"
@@ -29,10 +29,11 @@ enum { BIG_ANSWER = 60000, PATIENCE = 10000 /* milliseconds until a test gives u
 struct toy {
 	/* May be changed before toy_start(). */
 	struct net_settings settings;
-	const char *address; /* without port; all sockets are bound there */
-	int spare_files;     /* descriptors the child may open; 0: no limit */
+	const char *address;           /* without port; all sockets are bound there */
+	int spare_files;               /* descriptors the child may open; 0: no limit */
+	const char *certificate, *key; /* for a TLS listener; NULL: none */
 	/* Set by toy_start(). */
-	struct endpoint udp, tcp;
+	struct endpoint udp, tcp, tls;
 	int stop;
 	pid_t pid;
 };
@@ -74,7 +75,11 @@ static inline size_t toy_answer(void *ctx, const struct net_message *m, uint8_t 
 		out[0] = (uint8_t)before;
 		return 1;
 	case 'W':
-		return (size_t)snprintf((char *)out, cap, "%s %u", m->tcp ? "tcp" : "udp", m->client.port);
+		return (size_t)snprintf((char *)out, cap, "%s %u",
+			m->tls   ? "tls"
+			: m->tcp ? "tcp"
+				 : "udp",
+			m->client.port);
 	default:
 		memcpy(out, m->data, m->len);
 		return m->len;
@@ -94,10 +99,16 @@ static inline void toy_child(const struct toy *t)
 {
 	struct toy_state state = {0};
 	struct net_handler h = {&state, toy_begin, toy_end, NULL, toy_answer};
+	struct net_settings settings = t->settings;
+	struct tls_context *context = NULL;
 	alarm(60);
+	if (t->certificate && tls_context_new(t->certificate, t->key, "dot", &context))
+		_exit(4);
+	settings.tls_context = context;
 	if (t->spare_files)
 		toy_limit_files(t->spare_files);
-	int e = net_run(&t->settings, &h);
+	int e = net_run(&settings, &h);
+	tls_context_free(&context);
 	if (t->spare_files)
 		_exit(e == OK && !state.in_batch ? 0 : 1); /* the leak checker needs descriptors of its own */
 	exit(e == OK && !state.in_batch ? 0 : 1);
@@ -130,26 +141,31 @@ static inline struct toy toy_default(void)
 static inline void toy_start(struct toy *t)
 {
 	struct endpoint e = toy_endpoint(t->address, 0);
-	int udp, tcp;
+	int udp, tcp, tls;
 	assert_int_equal(net_udp_bind(&e, false, &udp), OK);
 	assert_int_equal(net_tcp_listen(&e, false, &tcp), OK);
+	assert_int_equal(net_tcp_listen(&e, false, &tls), OK);
 	t->udp = toy_bound(udp);
 	t->tcp = toy_bound(tcp);
+	t->tls = toy_bound(tls);
 	t->stop = eventfd(0, EFD_CLOEXEC);
 	assert_true(t->stop >= 0);
 	t->settings.udp = &udp;
 	t->settings.udp_count = 1;
 	t->settings.tcp = &tcp;
 	t->settings.tcp_count = 1;
+	t->settings.tls = &tls;
+	t->settings.tls_count = t->certificate ? 1 : 0;
 	t->settings.stop = t->stop;
 	fflush(NULL);
 	t->pid = fork();
 	assert_true(t->pid >= 0);
 	if (t->pid == 0)
 		toy_child(t);
-	t->settings.udp = t->settings.tcp = NULL;
+	t->settings.udp = t->settings.tcp = t->settings.tls = NULL;
 	close(udp);
 	close(tcp);
+	close(tls);
 }
 
 /* Between the two the child runs no instruction, so that what is sent meanwhile arrives at once. */

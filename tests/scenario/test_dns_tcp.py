@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DNS over streams: RFC 7766 and 9210 (TCP), and the same rows through TLS (RFC 7858)."""
+
+import contextlib
+import random
+import socket
+import struct
+import time
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+import harness
+from harness import FAMILIES, ZONE, txt_of
+
+HELLO_ID = 0x4711
+
+
+@pytest.fixture(scope="module")
+def shared():
+    one = harness.Server(dot=True)
+    try:
+        one.start()
+        yield one
+        one.stop()
+    finally:
+        one.discard()
+
+
+@pytest.fixture(scope="module")
+def delegate(shared):
+    account = shared.register()
+    for _ in range(2):
+        shared.publish(account)
+    return account
+
+
+@pytest.fixture(params=[False, True], ids=["tcp", "dot"])
+def connect(shared, request):
+    """A factory of connections, plain or in TLS."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **kw: stack.enter_context(shared.stream(dot=request.param, **kw))
+
+
+def query(name=ZONE, rdtype="SOA", number=None):
+    message = dns.message.make_query(name, rdtype, use_edns=0)
+    if number is not None:
+        message.id = number
+    return message
+
+
+def framed(message):
+    """RFC 1035 section 4.2.2."""
+    wire = message.to_wire()
+    return struct.pack("!H", len(wire)) + wire
+
+
+def read_exactly(s, length):
+    data = b""
+    while len(data) < length:
+        part = s.recv(length - len(data))
+        if not part:
+            raise EOFError(data)
+        data += part
+    return data
+
+
+def read_answer(s):
+    (length,) = struct.unpack("!H", read_exactly(s, 2))
+    return dns.message.from_wire(read_exactly(s, length))
+
+
+def has_ended(s):
+    """Whether the other side has closed, or reset; waits for it as long as the socket's timeout."""
+    try:
+        return s.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def assert_serves(s):
+    """The connection is open and answers what is asked on it."""
+    message = query(number=HELLO_ID)
+    s.sendall(framed(message))
+    answer = read_answer(s)
+    assert message.is_response(answer) and answer.rcode() == dns.rcode.NOERROR
+
+
+def distinct(count, name):
+    """Queries with different ids: half of them of a delegate, half of the zone."""
+    return [query(*((name, "TXT") if i % 2 else (ZONE, "SOA")), number=i * 257 + 3) for i in range(count)]
+
+
+def expect_all(s, queries):
+    """One answer for each, in whatever order (RFC 7766 section 6.2.1.1), matched by id, question and content."""
+    waiting = {q.id: q for q in queries}
+    for _ in queries:
+        answer = read_answer(s)
+        asked = waiting.pop(answer.id)
+        assert asked.is_response(answer) and answer.flags & dns.flags.AA and not answer.flags & dns.flags.TC
+        if asked.question[0].name.to_text() != f"{ZONE}.":
+            assert len(txt_of(answer)) == 2
+    assert not waiting
+
+
+# ---- RFC 7766
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_connection_is_used_again_and_again(connect, family):
+    """Section 6.2.1: the client may go on, and the server does not close after an answer."""
+    s = connect(family=family)
+    for _ in range(20):
+        assert_serves(s)
+
+
+def test_200_pipelined_in_one_write(connect, delegate):
+    """Section 6.2.1.1."""
+    s = connect()
+    queries = distinct(200, delegate["fulldomain"])
+    s.sendall(b"".join(map(framed, queries)))
+    expect_all(s, queries)
+    assert_serves(s)
+
+
+def test_several_in_flight(connect, delegate):
+    """Queries are sent while answers of earlier ones are not read yet."""
+    s = connect()
+    queries = distinct(100, delegate["fulldomain"])
+    for start in range(0, 100, 10):
+        s.sendall(b"".join(map(framed, queries[start:start + 10])))
+    expect_all(s, queries)
+
+
+def test_byte_by_byte(connect, delegate):
+    """Section 8: the length and the message need not come together, nor in whole."""
+    s = connect()
+    queries = distinct(3, delegate["fulldomain"])
+    for message in queries:
+        for byte in framed(message):
+            s.sendall(bytes([byte]))
+    expect_all(s, queries)
+
+
+def test_cut_between_and_within_messages(connect, delegate):
+    """The same stream in pieces of every kind: the end of one piece is not the end of a message."""
+    s = connect()
+    queries = distinct(60, delegate["fulldomain"])
+    stream = b"".join(map(framed, queries))
+    pieces = random.Random(1)
+    at = 0
+    while at < len(stream):
+        size = pieces.choice([1, 2, 3, 11, 41, 42, 43, 200])
+        s.sendall(stream[at:at + size])
+        at += size
+    expect_all(s, queries)
+
+
+def test_half_closed(connect, delegate):
+    """Section 6.2.4 leaves it to the client when to close; what it asked before it shut its side down is answered."""
+    s = connect()
+    queries = distinct(150, delegate["fulldomain"])
+    s.sendall(b"".join(map(framed, queries)) + b"\0\x20started")
+    socket.socket.shutdown(s, socket.SHUT_WR)  # beneath TLS, if there is TLS
+    expect_all(s, queries)
+    assert has_ended(s)
+
+
+@pytest.mark.parametrize("length", [0, 4097, 65535])
+def test_a_length_nobody_means(connect, length):
+    """What comes behind cannot be told apart: the connection ends, after the answer to what came before."""
+    s = connect()
+    before = query(number=7)
+    s.sendall(framed(before) + struct.pack("!H", length))
+    assert before.is_response(read_answer(s))
+    assert has_ended(s)
+
+
+def test_closed_in_the_middle(connect):
+    """At each byte of a query. The others do not notice."""
+    witness = connect()
+    wire = framed(query())
+    for cut in range(len(wire)):
+        with contextlib.closing(connect()) as s:
+            s.sendall(wire[:cut])
+        assert_serves(witness)
+
+
+def test_reset_while_answers_are_under_way(connect, delegate):
+    witness = connect()
+    stream = b"".join(map(framed, distinct(200, delegate["fulldomain"])))
+    for _ in range(30):
+        s = connect()
+        s.sendall(stream)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        assert_serves(witness)
+
+
+def test_a_65535_byte_message_that_never_comes(connect):
+    s = connect()
+    s.sendall(b"\xff\xff")
+    s.close()
+    assert_serves(connect())
+
+
+# ---- deadlines
+
+
+def test_idle_connections_are_closed(connect):
+    """After 10 seconds, whether they have asked or not (RFC 7766 section 6.2.3, RFC 9210 section 4.3)."""
+    silent, asked = connect(timeout=14), connect(timeout=14)
+    assert_serves(asked)
+    started = time.monotonic()
+    assert has_ended(asked)
+    assert 9 < time.monotonic() - started < 13
+    assert has_ended(silent)
+    assert time.monotonic() - started < 13
+
+
+def test_dripping_clients_are_cut(connect):
+    """A message has 5 seconds, however it comes: here a byte each 50 ms, so it would take 10."""
+    s = connect(timeout=0.05)
+    s.settimeout(0.05)
+    started = time.monotonic()
+    try:
+        s.sendall(struct.pack("!H", 200))
+        while time.monotonic() - started < 9:
+            s.sendall(b"x")
+            try:
+                if s.recv(1) == b"":
+                    break
+            except (TimeoutError, socket.timeout):
+                pass
+    except OSError:
+        pass
+    assert 4 < time.monotonic() - started < 8
