@@ -14,6 +14,7 @@ enum {
 	TCP_IDLE_MS =
 		10 * 1000, /* RFC 9210 section 4.3 leaves it to the server; BIND and Knot are near this */
 	TCP_MESSAGE_MS = 5 * 1000, /* for one query to arrive, or one answer to be taken */
+	GROWTH_MAX = 4             /* an answer with two values is that long at most */
 };
 
 struct dns_process {
@@ -130,7 +131,7 @@ int dns_process_run(
 	const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x, int stop)
 {
 	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {x, pin_snapshot, &p}};
-	const struct dns_settings dns = {.zones = s->zones, .tcp_idle = TCP_IDLE_MS};
+	const struct dns_settings dns = {.zones = s->zones, .growth = GROWTH_MAX, .tcp_idle = TCP_IDLE_MS};
 	const struct conf_api *api = &s->conf->api;
 	struct tls_context *tls = NULL;
 	int rc = dns_answerer_new(&dns, &p.answerer);

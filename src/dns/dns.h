@@ -27,33 +27,43 @@ int dns_zones_build(const struct conf_zone *zones, const uint16_t *ids, size_t c
 	struct diag *d, struct dns_zones **out) MUST_USE;
 void dns_zones_free(struct dns_zones **z); /* accepts NULL inside; sets it to NULL */
 
-/* What an answerer has done since it was made; written by its thread alone, so another may read them torn at
- * worst. Queries that are dropped count as such and as nothing else. */
+/* What an answerer has done. Written by its thread alone and only ever counted up, so others may read it at
+ * any time. */
 struct dns_counters {
-	uint64_t udp, tcp, tls; /* queries */
-	uint64_t dropped;
-	uint64_t rcodes[24]; /* answers by RCODE; 23 is BADCOOKIE, the highest in use */
-	uint64_t truncated;  /* answers with TC, of which */
-	uint64_t limited;    /* because their client's network had too many */
-	uint64_t cookies;    /* queries with a valid server cookie */
+	uint64_t udp, tcp, tls; /* messages that arrived, each in one of the three */
+	uint64_t dropped;       /* of them, those without a reply: they are in nothing below */
+	uint64_t rcodes[24];    /* replies by RCODE; 23 is BADCOOKIE, the highest in use */
+	uint64_t truncated;     /* replies with TC, of which */
+	uint64_t limited;       /* because their client's network asked too much */
+	uint64_t cookies;       /* queries with a valid server cookie */
+	uint64_t bad_cookies;   /* with another one. Many: servers of one address differ in their secrets */
 };
 
 enum { DNS_COOKIE_SECRETS = 2, DNS_COOKIE_SECRET_SIZE = 16 };
 
+/* RFC 9018 section 5: while a secret is being changed, cookies made with either are valid. */
 struct dns_cookie_secrets {
 	size_t count;                                                /* 0: no cookies */
 	uint8_t secrets[DNS_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE]; /* the first makes cookies */
 };
 
+enum {
+	DNS_NSID_MAX = 128, /* octets of dns_settings.nsid: it fits beside everything that 512 must hold */
+	DNS_TEXT_MAX = 255  /* octets of identity and version: one character-string of TXT */
+};
+
 struct dns_settings {
 	const struct dns_zones *zones;
 	const char *nsid, *identity, *version;    /* NULL: not told */
-	const struct dns_cookie_secrets *cookies; /* NULL: none */
-	uint32_t responses_per_second;            /* to one network; 0: no limit */
+	const struct dns_cookie_secrets *cookies; /* NULL: none; copied */
+	uint32_t responses_per_second; /* over UDP to one network, from all answerers together; 0: no limit */
+	unsigned growth;    /* how many times its query a reply over UDP may be where no cookie shows
+			       that the sender is not forged; 0: no matter */
+	unsigned answerers; /* how many share that; 0 is 1 */
 	const struct prefix *unlimited;
 	size_t unlimited_count;
-	int64_t tcp_idle;              /* milliseconds, told to clients (RFC 7828) */
-	struct dns_counters *counters; /* NULL: nobody counts */
+	int64_t tcp_idle;              /* milliseconds, told to clients (RFC 7828); 0: not told */
+	struct dns_counters *counters; /* NULL: nobody reads them */
 };
 
 /* Everything that the settings point to must outlive it. ERR_NOMEM, ERR_SYSTEM (no random bytes). */

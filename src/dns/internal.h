@@ -7,6 +7,8 @@
 #include <libknot/rrset.h>
 
 #include "dns/dns.h"
+#include "dns/rrl.h"
+#include "util/hash.h"
 
 enum {
 	DNS_HEADER_SIZE = 12,     /* RFC 1035 section 4.1.1 */
@@ -19,6 +21,7 @@ enum {
 	DNS_TYPE_NXNAME = 128,    /* RFC 9824 section 2; libknot 3.2 has no name for it */
 	DNS_EDE_NOT_READY = 14,   /* RFC 8914 section 4 */
 	DNS_EDE_NOT_AUTHORITATIVE = 20,
+	DNS_EDE_NOT_SUPPORTED = 21,
 	DNS_EDE_INVALID_QUERY_TYPE = 30,
 	DNS_EDE_NONE = UINT16_MAX
 };
@@ -128,6 +131,34 @@ const struct dns_node *dns_zone_encloser(const struct dns_zone *z, const struct 
 
 const knot_rrset_t *dns_node_set(const struct dns_node *n, uint16_t type);
 
+/* --- cookie.c: RFC 7873, RFC 9018 --- */
+
+enum {
+	DNS_COOKIE_CLIENT_SIZE = 8,
+	DNS_COOKIE_SIZE = 24,     /* client cookie and server cookie, as we make them */
+	DNS_COOKIE_SIZE_MAX = 40, /* as others may */
+};
+
+struct dns_cookie_keys {
+	size_t count;
+	struct hash_key keys[DNS_COOKIE_SECRETS];
+};
+
+enum dns_cookie {
+	DNS_COOKIE_NONE,
+	DNS_COOKIE_MALFORMED,
+	DNS_COOKIE_NEW, /* a client cookie alone */
+	DNS_COOKIE_BAD, /* a server cookie too old, of another client, or not ours */
+	DNS_COOKIE_GOOD /* the client receives what is sent to its address */
+};
+
+void dns_cookie_keys_init(struct dns_cookie_keys *k, const struct dns_cookie_secrets *s);
+
+/* Judges the data of a COOKIE option. `now` is in seconds since the epoch. Writes what the reply's COOKIE
+ * option is to hold, unless malformed. */
+enum dns_cookie dns_cookie_check(const struct dns_cookie_keys *k, const uint8_t *data, size_t len,
+	const struct address *client, uint32_t now, uint8_t out[static DNS_COOKIE_SIZE]);
+
 /* --- reply.c --- */
 
 /* Memory for the packet structures of one query, taken in order and given back all at once: libknot allocates
@@ -142,12 +173,21 @@ struct dns_reply {
 	knot_mm_t *mm;
 	const struct dns_query *query;
 	knot_pkt_t *in, *out;
-	uint16_t rcode; /* extended */
-	uint16_t ede;   /* RFC 8914, or DNS_EDE_NONE */
+	uint16_t rcode;  /* extended */
+	uint16_t ede;    /* RFC 8914, or DNS_EDE_NONE */
+	bool proven;     /* the client's address is not forged */
+	unsigned growth; /* the settings' */
 	bool authoritative;
 	bool truncated;
-	bool edns;    /* the reply carries an OPT record */
 	bool bad_key; /* the reply carries a TSIG record that says BADKEY */
+
+	bool edns;         /* the reply carries an OPT record, and in it: */
+	bool has_cookie;   /* COOKIE, RFC 7873 */
+	const char *nsid;  /* NSID, RFC 5001; NULL: none */
+	int64_t keepalive; /* edns-tcp-keepalive, RFC 7828, in milliseconds; 0: none */
+	bool padded;       /* Padding, RFC 7830 */
+	uint8_t cookie[DNS_COOKIE_SIZE];
+	size_t cookie_asked; /* octets of the query's COOKIE option */
 };
 
 void dns_arena_init(struct dns_arena *a, knot_mm_t *mm);
@@ -156,11 +196,12 @@ void dns_arena_init(struct dns_arena *a, knot_mm_t *mm);
 int dns_reply_begin(struct dns_reply *r, struct dns_arena *a, knot_mm_t *mm, const struct dns_query *q,
 	uint8_t *out, size_t cap) MUST_USE;
 
+/* The most octets a reply may have. `offered`: what the client takes, with EDNS; `growth`: how many times its
+ * query; 0: no matter. */
+size_t dns_size_limit(const struct dns_query *q, size_t cap, bool edns, uint16_t offered, unsigned growth);
+
 /* Copies header and question and settles how large the reply may become. ERR_RANGE. */
 int dns_reply_question(struct dns_reply *r, size_t cap) MUST_USE;
-
-/* The most octets of a reply over UDP. `offered`: what the client takes, with EDNS. */
-size_t dns_udp_limit(bool edns, size_t offered);
 
 /* Adds a set, whole or not at all; `hint` as in libknot's compr.h. ERR_RANGE: no room. */
 int dns_reply_put(struct dns_reply *r, uint16_t hint, const knot_rrset_t *set) MUST_USE;
@@ -188,10 +229,12 @@ void dns_plain_parse(const struct dns_zones *z, const struct dns_query *q, struc
 /* As SOA records of negative answers are rendered by libknot. ERR_NOMEM. */
 int dns_negative_render(struct dns_zone *z) MUST_USE;
 
-/* The answer, octet for octet what the general path gives; `values` NULL: there is no such name. 0: it is
- * longer than `limit`. */
+/* The answer, octet for octet what the long way gives; `values` NULL: there is no such name. 0: it is longer
+ * than `limit`. */
 size_t dns_plain_write(
 	const struct dns_plain *p, const struct delegate_values *values, uint8_t *out, size_t limit);
+/* What a client gets whose network is over the limit. */
+size_t dns_plain_write_limited(const struct dns_plain *p, uint8_t *out, size_t limit);
 
 /* --- answer.c --- */
 
@@ -199,7 +242,76 @@ size_t dns_plain_write(
 typedef int dns_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
 	struct delegate_values *out);
 
-/* The long way alone, for holding the short one against it. */
-size_t dns_answer_generally(struct dns_answerer *a, const struct dns_query *q, uint8_t *out, size_t cap);
+/* The long way alone. `charged`: what the reply costs the client's network is settled already. */
+size_t dns_answer_generally(
+	struct dns_answerer *a, const struct dns_query *q, bool charged, uint8_t *out, size_t cap);
 
 void dns_answerer_set_lookup(struct dns_answerer *a, dns_lookup *lookup);
+
+enum {
+	DNS_RDATA_SIZE =
+		sizeof(uint16_t) + 1 + DELEGATE_VALUE_LEN /* knot_rdata_size() of a value: an even number */
+};
+
+struct dns_answerer {
+	struct dns_settings settings;
+	dns_lookup *lookup;
+	struct dns_counters *counters; /* the settings', or own_counters */
+	struct dns_counters own_counters;
+	struct dns_cookie_keys cookie_keys;
+	struct rrl *rrl; /* NULL: no limit */
+	knot_mm_t mm;
+	struct delegate_values values;
+	_Alignas(uint16_t) uint8_t rdata[DELEGATE_MAX_VALUES * DNS_RDATA_SIZE]; /* as libknot wants them */
+	uint8_t target[DNS_NAME_MAX]; /* of the CNAME being followed */
+	struct dns_plain ahead[DNS_AHEAD];
+	struct dns_arena arena;
+};
+
+/* A stage settles the reply or passes on to the next. */
+enum dns_step { DNS_PASS, DNS_SETTLED };
+
+/* What is known about the query in hand. */
+struct dns_work {
+	struct dns_answerer *a;
+	const struct dns_query *query;
+	struct dns_reply reply;
+	enum dns_cookie cookie;
+	const struct dns_zone *zone;
+	struct dns_name name; /* the QNAME, later the target of a CNAME */
+	uint16_t type;
+	const char *told; /* what class CH is told about this server; NULL: class IN */
+	bool glue;        /* the answer is the NS set of the apex */
+	bool denied;      /* name or type does not exist */
+	bool charged;     /* the limit was looked at, and is not reached */
+};
+
+typedef enum dns_step dns_stage(struct dns_work *w);
+
+enum dns_step dns_settle(struct dns_work *w, uint16_t rcode);
+enum dns_step dns_run(struct dns_work *w, dns_stage *const stages[], size_t count);
+
+/* --- checks.c: what any way of answering must decide first --- */
+
+/* No reply at all. */
+bool dns_must_drop(const struct dns_query *q, size_t cap);
+
+/* Charges the client's network for a reply. True: it has had its share, and gets no more than TC. `proven`:
+ * a valid cookie shows that the sender's address is not forged. */
+bool dns_over_limit(struct dns_answerer *a, const struct dns_query *q, bool proven);
+
+/* What is settled before looking for data; DNS_PASS: w->zone, or w->told, is the one to ask. */
+enum dns_step dns_check(struct dns_work *w);
+
+/* --- Counting --- */
+
+static inline void dns_count_query(struct dns_counters *c, const struct dns_query *q)
+{
+	(q->tls ? &c->tls : q->tcp ? &c->tcp : &c->udp)[0]++;
+}
+
+static inline void dns_count_reply(struct dns_counters *c, uint16_t rcode, bool truncated)
+{
+	c->rcodes[rcode % (sizeof c->rcodes / sizeof *c->rcodes)]++;
+	c->truncated += truncated;
+}

@@ -158,14 +158,16 @@ int dns_negative_render(struct dns_zone *z)
 
 /* ---- writing ---- */
 
-static void write_header(struct writer *w, const struct dns_plain *p, unsigned rcode, unsigned answers)
+static void write_start(
+	struct writer *w, const struct dns_plain *p, unsigned flags, unsigned rcode, unsigned answers)
 {
+	bool negative = flags & KNOT_WIRE_AA_MASK && !answers;
 	write_bytes(w, p->wire, 2);
-	write_u8(w, KNOT_WIRE_QR_MASK | KNOT_WIRE_AA_MASK | (p->wire[2] & KNOT_WIRE_RD_MASK));
+	write_u8(w, (uint8_t)(KNOT_WIRE_QR_MASK | flags | (p->wire[2] & KNOT_WIRE_RD_MASK)));
 	write_u8(w, (uint8_t)rcode);
 	write_u16(w, 1);
 	write_u16(w, (uint16_t)answers);
-	write_u16(w, !answers);
+	write_u16(w, negative);
 	write_u16(w, p->edns);
 	write_bytes(w, p->wire + DNS_HEADER_SIZE, (size_t)p->qname_len + QUESTION_TAIL);
 }
@@ -196,28 +198,35 @@ static void write_negative(struct writer *w, const struct dns_plain *p)
 	}
 }
 
-static void write_opt(struct writer *w, const struct dns_plain *p)
+static size_t write_end(struct writer *w, const struct dns_plain *p)
 {
-	write_u8(w, 0);
-	write_u16(w, KNOT_RRTYPE_OPT);
-	write_u16(w, DNS_UDP_SIZE);
-	write_u32(w, p->dnssec_ok ? 1u << 15 : 0);
-	write_u16(w, 0);
+	size_t len;
+	if (p->edns) {
+		write_u8(w, 0);
+		write_u16(w, KNOT_RRTYPE_OPT);
+		write_u16(w, DNS_UDP_SIZE);
+		write_u32(w, p->dnssec_ok ? 1u << 15 : 0);
+		write_u16(w, 0);
+	}
+	return writer_finish(w, &len) ? 0 : len;
 }
 
 size_t dns_plain_write(
 	const struct dns_plain *p, const struct delegate_values *values, uint8_t *out, size_t limit)
 {
-	bool negative = !values || !values->count || p->type != KNOT_RRTYPE_TXT;
+	unsigned answers = values && p->type == KNOT_RRTYPE_TXT ? (unsigned)values->count : 0;
 	struct writer w = writer_over(out, limit);
-	size_t len;
-	write_header(&w, p, values ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN,
-		negative ? 0 : (unsigned)values->count);
-	if (negative)
-		write_negative(&w, p);
-	else
+	write_start(&w, p, KNOT_WIRE_AA_MASK, values ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, answers);
+	if (answers)
 		write_values(&w, p, values);
-	if (p->edns)
-		write_opt(&w, p);
-	return writer_finish(&w, &len) ? 0 : len;
+	else
+		write_negative(&w, p);
+	return write_end(&w, p);
+}
+
+size_t dns_plain_write_limited(const struct dns_plain *p, uint8_t *out, size_t limit)
+{
+	struct writer w = writer_over(out, limit);
+	write_start(&w, p, KNOT_WIRE_TC_MASK, KNOT_RCODE_NOERROR, 0);
+	return write_end(&w, p);
 }

@@ -45,24 +45,48 @@ int dns_reply_begin(struct dns_reply *r, struct dns_arena *a, knot_mm_t *mm, con
 
 /* RFC 6891 section 6.2.3: what the client takes, where less than 512 means 512; and never more than we send.
  */
-size_t dns_udp_limit(bool edns, size_t offered)
+static size_t udp_limit(bool edns, uint16_t offered)
 {
 	if (!edns || offered < DNS_UDP_SIZE_PLAIN)
 		return DNS_UDP_SIZE_PLAIN;
 	return offered < DNS_UDP_SIZE ? offered : DNS_UDP_SIZE;
 }
 
+size_t dns_size_limit(const struct dns_query *q, size_t cap, bool edns, uint16_t offered, unsigned growth)
+{
+	if (q->tcp)
+		return cap < UINT16_MAX ? cap : UINT16_MAX;
+	size_t limit = udp_limit(edns, offered);
+	/* Whoever forges a victim's address must not gain much by it: what is longer goes out truncated, and
+	 * who did ask comes again over TCP. */
+	if (growth && limit > growth * q->len)
+		limit = growth * q->len;
+	return limit < cap ? limit : cap;
+}
+
+/* Of the OPT record, with the options that are known before the answer. */
+static uint16_t opt_size(const struct dns_reply *r)
+{
+	size_t size = KNOT_EDNS_MIN_SIZE;
+	if (r->has_cookie)
+		size += KNOT_EDNS_OPTION_HDRLEN + DNS_COOKIE_SIZE;
+	if (r->nsid)
+		size += KNOT_EDNS_OPTION_HDRLEN + strnlen(r->nsid, DNS_NSID_MAX);
+	if (r->keepalive)
+		size += KNOT_EDNS_OPTION_HDRLEN + sizeof(uint16_t);
+	return (uint16_t)size;
+}
+
 int dns_reply_question(struct dns_reply *r, size_t cap)
 {
-	size_t offered = r->edns ? knot_edns_get_payload(r->in->opt_rr) : 0;
-	size_t limit = r->query->tcp ? UINT16_MAX : dns_udp_limit(r->edns, offered);
-	r->out->max_size = limit < cap ? limit : cap;
+	uint16_t offered = r->edns ? knot_edns_get_payload(r->in->opt_rr) : 0;
+	r->out->max_size = dns_size_limit(r->query, cap, r->edns, offered, r->proven ? 0 : r->growth);
 	if (knot_pkt_init_response(r->out, r->in))
 		return ERR_RANGE;
 	/* A question that could not be parsed is not echoed. */
 	knot_wire_set_qdcount(r->out->wire, r->in->qname_size ? 1 : 0);
 	/* The room for OPT must be taken before anything else claims it. */
-	if (r->edns && knot_pkt_reserve(r->out, KNOT_EDNS_MIN_SIZE))
+	if (r->edns && knot_pkt_reserve(r->out, opt_size(r)))
 		return ERR_RANGE;
 	return OK;
 }
@@ -72,20 +96,64 @@ int dns_reply_put(struct dns_reply *r, uint16_t hint, const knot_rrset_t *set)
 	return knot_pkt_put(r->out, hint, set, KNOT_PF_NOTRUNC) ? ERR_RANGE : OK;
 }
 
+static int put_option(struct dns_reply *r, knot_rrset_t *opt, uint16_t code, const void *data, size_t len)
+{
+	return knot_edns_add_option(opt, code, (uint16_t)len, data, r->mm) ? ERR_NOMEM : OK;
+}
+
+static int put_number(struct dns_reply *r, knot_rrset_t *opt, uint16_t code, uint16_t number)
+{
+	uint8_t data[2] = {(uint8_t)(number >> 8), (uint8_t)number};
+	return put_option(r, opt, code, data, sizeof data);
+}
+
+/* RFC 8467 section 4.1: replies of 468 octets, or a multiple. */
+static int put_padding(struct dns_reply *r, knot_rrset_t *opt)
+{
+	uint8_t *data;
+	size_t len = r->out->size + knot_edns_wire_size(opt) + KNOT_EDNS_OPTION_HDRLEN;
+	size_t rest = len % KNOT_EDNS_ALIGNMENT_RESPONSE_DEFAULT;
+	size_t pad = rest ? KNOT_EDNS_ALIGNMENT_RESPONSE_DEFAULT - rest : 0;
+	if (len > r->out->max_size)
+		return OK;
+	if (pad > r->out->max_size - len)
+		pad = r->out->max_size - len;
+	return knot_edns_reserve_option(opt, KNOT_EDNS_OPTION_PADDING, (uint16_t)pad, &data, r->mm)
+		       ? ERR_NOMEM
+		       : OK;
+}
+
+static int put_options(struct dns_reply *r, knot_rrset_t *opt)
+{
+	int64_t idle = r->keepalive / 100; /* RFC 7828 section 3.1: units of 100 milliseconds */
+	int err = OK;
+	if (r->has_cookie)
+		err = put_option(r, opt, KNOT_EDNS_OPTION_COOKIE, r->cookie, sizeof r->cookie);
+	if (!err && r->nsid)
+		err = put_option(r, opt, KNOT_EDNS_OPTION_NSID, r->nsid, strnlen(r->nsid, DNS_NSID_MAX));
+	if (!err && r->keepalive)
+		err = put_number(r, opt, KNOT_EDNS_OPTION_TCP_KEEPALIVE,
+			(uint16_t)(idle < UINT16_MAX ? idle : UINT16_MAX));
+	/* A reply with an extended error has little else in it, so there is room. */
+	if (!err && r->ede != DNS_EDE_NONE)
+		err = put_number(r, opt, KNOT_EDNS_OPTION_EDE, r->ede);
+	if (!err && r->padded)
+		err = put_padding(r, opt);
+	return err;
+}
+
 /* RFC 6891 section 6.1.3: version 0 whatever was asked, DO as in the query (RFC 3225 section 3), other flags
- * zero, no option but our own. */
+ * zero. */
 static int put_opt(struct dns_reply *r)
 {
 	knot_rrset_t opt;
-	if (knot_pkt_reclaim(r->out, KNOT_EDNS_MIN_SIZE))
+	if (knot_pkt_reclaim(r->out, opt_size(r)))
 		return ERR_RANGE;
 	if (knot_edns_init(&opt, DNS_UDP_SIZE, (uint8_t)(r->rcode >> 4), KNOT_EDNS_VERSION, r->mm))
 		return ERR_NOMEM;
 	if (knot_edns_do(r->in->opt_rr))
 		knot_edns_set_do(&opt);
-	uint8_t code[2] = {(uint8_t)(r->ede >> 8), (uint8_t)r->ede};
-	if (r->ede != DNS_EDE_NONE &&
-		knot_edns_add_option(&opt, KNOT_EDNS_OPTION_EDE, sizeof code, code, r->mm))
+	if (put_options(r, &opt))
 		return ERR_NOMEM;
 	return dns_reply_put(r, KNOT_COMPR_HINT_NONE, &opt);
 }

@@ -98,6 +98,35 @@ static void looking_ahead_is_only_a_hint(void **state)
 	assert_memory_equal(out[0], out[1], len);
 }
 
+/* Nothing that can be had with a forged address is more than four times what it cost; whoever asks over TCP
+ * gets all. */
+static void no_reply_is_much_longer_than_its_query(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"live.auth.example", UUID ".auth.example", "v6.auth.example",
+		"v12.auth.example", "auth.example", "unknown.auth.example", "x.wild.auth.example",
+		"no.auth.example"};
+	static const uint16_t types[] = {T_TXT, T_NS, T_SOA, T_ANY, T_CAA, 65280};
+	fx.settings.growth = 4;
+	fixture_restart();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+			const struct reply *r = ask_edns(names[i], types[k], 1232);
+			assert_in_range(r->len, 12, 4 * message_len(&fx.query));
+			ask(names[i], types[k]);
+			assert_in_range(r->len, 12, 4 * message_len(&fx.query));
+			fx.tcp = true;
+			assert_false(ask(names[i], types[k])->flags & F_TC);
+			fx.tcp = false;
+		}
+	}
+	/* Two values of a delegate with the label that registration makes, as for a wildcard certificate: */
+	assert_int_equal(ask(UUID ".auth.example", T_TXT)->counts[1], 2);
+	const struct reply *r = ask_edns("v12.auth.example", T_TXT, 1232);
+	assert_true(r->flags & F_TC);
+	assert_int_equal(r->counts[1], 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -105,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_type_and_case_is_answered_alike),
 		TEST(what_is_plain),
+		TEST(no_reply_is_much_longer_than_its_query),
 		TEST(looking_ahead_is_only_a_hint),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

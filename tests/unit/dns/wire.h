@@ -26,7 +26,8 @@ enum {
 	T_ANY = 255,
 	T_CAA = 257
 };
-enum { IN = 1, CH = 3 };
+enum { IN = 1, CH = 3, ANY_CLASS = 255 };
+enum { O_NSID = 3, O_ECS = 8, O_COOKIE = 10, O_KEEPALIVE = 11, O_PADDING = 12, O_EDE = 15 };
 enum {
 	F_QR = 0x8000,
 	F_AA = 0x0400,
@@ -37,7 +38,7 @@ enum {
 	F_AD = 0x0020,
 	F_CD = 0x0010
 };
-enum { NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH = 9, BADVERS = 16 };
+enum { NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH = 9, BADVERS = 16, BADCOOKIE = 23 };
 
 struct message {
 	struct writer w;
@@ -98,6 +99,20 @@ static inline void message_opt(
 	write_u16(&m->w, (uint16_t)len);
 	write_bytes(&m->w, options, len);
 	message_count(m, 3, (uint16_t)(m->bytes[11] + 1));
+}
+
+/* An OPT record with one option. */
+static inline void message_option(
+	struct message *m, uint16_t size, uint16_t code, const void *data, size_t len)
+{
+	uint8_t option[512];
+	struct writer w = writer_over(option, sizeof option);
+	size_t total = 0;
+	write_u16(&w, code);
+	write_u16(&w, (uint16_t)len);
+	write_bytes(&w, data, len);
+	assert_int_equal(writer_finish(&w, &total), OK);
+	message_opt(m, size, 0, option, total);
 }
 
 static inline size_t message_len(const struct message *m)
@@ -228,15 +243,35 @@ static inline unsigned reply_rcode(const struct reply *r)
 	return r->rcode | (r->opt ? r->opt->ttl >> 24 << 4 : 0);
 }
 
+/* The data of an option of the reply, NULL: it is not there. Each may be there once. */
+static inline const uint8_t *reply_option(const struct reply *r, uint16_t code, size_t *len)
+{
+	const uint8_t *found = NULL;
+	*len = 0;
+	if (!r->opt)
+		return NULL;
+	struct reader in = reader_over(r->opt->rdata, r->opt->len);
+	while (!in.failed && in.at != in.end) {
+		uint16_t have = read_u16(&in);
+		size_t size = read_u16(&in);
+		const uint8_t *data = read_bytes(&in, size);
+		if (have != code)
+			continue;
+		assert_null(found);
+		found = data;
+		*len = size;
+	}
+	assert_int_equal(reader_finish(&in), OK);
+	return found;
+}
+
 /* The extended error of the reply (RFC 8914), -1: none. */
 static inline int reply_ede(const struct reply *r)
 {
-	if (!r->opt || r->opt->len < 6)
+	size_t len;
+	const uint8_t *data = reply_option(r, 15, &len);
+	if (!data)
 		return -1;
-	struct reader in = reader_over(r->opt->rdata, r->opt->len);
-	assert_int_equal(read_u16(&in), 15);
-	assert_int_equal(read_u16(&in), 2);
-	int code = read_u16(&in);
-	assert_int_equal(reader_finish(&in), OK);
-	return code;
+	assert_int_equal(len, 2);
+	return data[0] << 8 | data[1];
 }
