@@ -49,17 +49,18 @@ struct inheritance {
 	size_t channel_count; /* keeper: its ends of the channels of all askers */
 };
 
-static struct dns_sockets dns_sockets_of(const struct sockets *k, const struct child *c)
+static struct dns_sockets dns_sockets_of(const struct supervisor *s, const struct child *c)
 {
 	if (c->role == ROLE_DNS)
-		return sockets_of_worker(k, c->index);
-	return c->role == ROLE_DOT ? sockets_of_dot(k) : (struct dns_sockets){.count = 0};
+		return sockets_of_worker(s->sockets, s->settings.conf, c->index);
+	return c->role == ROLE_DOT ? sockets_of_dot(s->sockets, s->settings.conf)
+				   : (struct dns_sockets){.count = 0};
 }
 
 static int keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	const struct sockets *k = s->sockets;
-	struct dns_sockets dns = dns_sockets_of(k, c);
+	struct dns_sockets dns = dns_sockets_of(s, c);
 	/* stop, channel, control, and whichever of the others the role has */
 	size_t count = 0, room = 3 + KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
 	int *keep = calloc(room, sizeof *keep);
@@ -125,7 +126,7 @@ static int keep_index(struct supervisor *s, enum role role)
 
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
-	struct dns_sockets dns = dns_sockets_of(s->sockets, c);
+	struct dns_sockets dns = dns_sockets_of(s, c);
 	switch (c->role) {
 	case ROLE_KEEPER:
 		return keeper_process_run(

@@ -9,10 +9,10 @@
 #include "util/log.h"
 
 enum {
-	REOPEN_MS = 1000,       /* how often a store that cannot be read is tried again */
-	TCP_CONNECTIONS = 1000, /* per dns worker */
+	REOPEN_MS = 1000, /* how often a store that cannot be read is tried again */
 	TCP_IDLE_MS =
 		10 * 1000, /* RFC 9210 section 4.3 leaves it to the server; BIND and Knot are near this */
+	TCP_IDLE_CROWDED_MS = 2 * 1000,
 	TCP_MESSAGE_MS = 5 * 1000, /* for one query to arrive, or one answer to be taken */
 	GROWTH_MAX = 4             /* an answer with two values is that long at most */
 };
@@ -119,8 +119,9 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, const struc
 		.tls_count = k->tls_count,
 		.tls_context = tls,
 		.stop = stop,
-		.tcp_connections = TCP_CONNECTIONS,
+		.tcp_connections = k->tcp_connections,
 		.tcp_idle = TCP_IDLE_MS,
+		.tcp_idle_crowded = TCP_IDLE_CROWDED_MS,
 		.tcp_message = TCP_MESSAGE_MS,
 	};
 	const struct net_handler handler = {p, begin_batch, end_batch, look_ahead, answer};

@@ -47,9 +47,10 @@ struct dns_sockets {
 	size_t count; /* of each of the two */
 	const int *tls;
 	size_t tls_count;
+	size_t tcp_connections; /* its share of those that all may have */
 };
-struct dns_sockets sockets_of_worker(const struct sockets *s, unsigned index);
-struct dns_sockets sockets_of_dot(const struct sockets *s);
+struct dns_sockets sockets_of_worker(const struct sockets *s, const struct conf *c, unsigned index);
+struct dns_sockets sockets_of_dot(const struct sockets *s, const struct conf *c);
 
 /* Says in `d` which endpoint cannot be bound and why. */
 int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out) MUST_USE;

@@ -11,7 +11,7 @@
 #include "util/log.h"
 #include "util/text.h"
 
-enum { DESCRIPTORS = 4096 }; /* per process: the api's connections, or a dns worker's, and room to spare */
+enum { DESCRIPTORS = 4096 }; /* per process, besides DNS connections: the api's, and room to spare */
 
 /* One server per store. The lock belongs to the open file, which every child inherits until it closes it, and
  * goes with the last of them. *fd: the locked file. */
@@ -61,13 +61,15 @@ static void announce(const struct settings *s, const struct sockets *k)
 	log_info("app", "the store is in %s", c->store_path);
 }
 
-/* The api alone takes 2000 connections, and the usual soft limit is 1024 descriptors. */
-static void raise_descriptor_limit(void)
+/* The api alone takes 2000 connections, and the usual soft limit is 1024 descriptors. With fewer than it
+ * wants a process serves fewer connections at once. */
+static void raise_descriptor_limit(const struct conf *c)
 {
+	rlim_t wanted = DESCRIPTORS + (rlim_t)c->dns.tcp_connections;
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
-	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_warning("app", "cannot raise the limit of open files: %s", strerror(errno));
 }
@@ -107,7 +109,7 @@ static int start(const char *file, struct diag *d, int *status)
 	if (rc)
 		goto free_settings;
 	log_setup(s.conf->log_level, s.conf->log_format);
-	raise_descriptor_limit();
+	raise_descriptor_limit(s.conf);
 	rc = sockets_bind(s.conf, d, &k);
 	if (rc)
 		goto free_settings;

@@ -8,6 +8,8 @@
 #include "app/internal.h"
 #include "net/net.h"
 
+enum { TCP_SHARE_MIN = 16 }; /* connections of one process, however few are configured */
+
 typedef int bind_fn(const struct endpoint *e, bool shared, int *fd);
 
 static void explain(struct diag *d, const struct endpoint *e, const char *what)
@@ -98,15 +100,25 @@ int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 	return rc;
 }
 
-struct dns_sockets sockets_of_worker(const struct sockets *s, unsigned index)
+static size_t tcp_share(const struct sockets *s, const struct conf *c)
 {
-	size_t first = index * s->dns_count;
-	return (struct dns_sockets){.udp = s->udp + first, .tcp = s->tcp + first, .count = s->dns_count};
+	size_t share = c->dns.tcp_connections / (s->workers + (s->dot_count > 0));
+	return share < TCP_SHARE_MIN ? TCP_SHARE_MIN : share;
 }
 
-struct dns_sockets sockets_of_dot(const struct sockets *s)
+struct dns_sockets sockets_of_worker(const struct sockets *s, const struct conf *c, unsigned index)
 {
-	return (struct dns_sockets){.tls = s->dot, .tls_count = s->dot_count};
+	size_t first = index * s->dns_count;
+	return (struct dns_sockets){.udp = s->udp + first,
+		.tcp = s->tcp + first,
+		.count = s->dns_count,
+		.tcp_connections = tcp_share(s, c)};
+}
+
+struct dns_sockets sockets_of_dot(const struct sockets *s, const struct conf *c)
+{
+	return (struct dns_sockets){
+		.tls = s->dot, .tls_count = s->dot_count, .tcp_connections = tcp_share(s, c)};
 }
 
 static void close_fds(int *fds, size_t count)

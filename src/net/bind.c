@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 enum {
-	UDP_BUFFER = 4 << 20,       /* some 5 000 queries: what arrives while a worker is off the processor */
-	TCP_SEND_BUFFER = 64 << 10, /* bounds the kernel's memory for peers that do not read */
+	UDP_BUFFER = 4 << 20, /* some 5 000 queries: what arrives while a worker is off the processor */
+	/* Bound the kernel's memory for peers that do not read, or that send while we do not. Left alone the
+	 * kernel would grow them to megabytes. */
+	TCP_SEND_BUFFER = 64 << 10,
+	TCP_RECEIVE_BUFFER = 32 << 10,
 	TCP_BACKLOG = 1024,
 };
 
@@ -67,6 +70,8 @@ static int prepare_tcp(int fd)
 	int e = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (!e)
 		e = set_option(fd, SOL_SOCKET, SO_SNDBUF, TCP_SEND_BUFFER);
+	if (!e)
+		e = set_option(fd, SOL_SOCKET, SO_RCVBUF, TCP_RECEIVE_BUFFER);
 	if (!e)
 		e = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	return e;

@@ -21,8 +21,10 @@ enum {
 };
 
 struct connection {
-	struct watch watch; /* first: epoll hands out its address */
-	TAILQ_ENTRY(connection) link;
+	struct watch watch;                /* first: epoll hands out its address */
+	TAILQ_ENTRY(connection) link;      /* all, or the vacant ones */
+	TAILQ_ENTRY(connection) neighbour; /* of one network */
+	struct network *network;
 	struct endpoint client;
 	struct tls_session *tls; /* NULL: plain, or nothing has arrived yet */
 	struct backlog in;       /* read, not answered: a started message or, while `out` waits, whole ones */
@@ -37,6 +39,8 @@ struct connection {
 	bool asked;        /* at least one message was answered */
 	bool ending;       /* nothing more is read, and with the last reply it ends */
 };
+
+TAILQ_HEAD(connection_list, connection);
 
 /* What all connections of a loop share while one of them is served. */
 struct exchange {

@@ -52,8 +52,11 @@ struct net_settings {
 	size_t tls_count;
 	const struct tls_context *tls_context; /* for these; stays the caller's */
 	int stop; /* readable: answer what has arrived, close connections between messages, return */
-	size_t tcp_connections; /* at most, plain and TLS together; the one idle longest makes room */
+	/* At most, plain and TLS together, at least 4: the one idle longest makes room. A quarter of them at
+	 * most are of one network (/24, /56); above that the network's own idle longest makes room. */
+	size_t tcp_connections;
 	int64_t tcp_idle; /* milliseconds without a complete message after which a connection is closed */
+	int64_t tcp_idle_crowded; /* the same when more than 80 % of the connections are taken */
 	/* Milliseconds that a started message, a TLS handshake or a reply the peer does not read may take. */
 	int64_t tcp_message;
 };

@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #include "net/connection.h"
+#include "net/networks.h"
 
-enum { ACCEPT_ROUND = 64 }; /* connections taken before others get their turn */
-
-TAILQ_HEAD(connection_list, connection);
+enum {
+	ACCEPT_ROUND = 64, /* connections taken before others get their turn */
+	NETWORK_SHARE = 4, /* a network gets one in so many */
+	CROWDED = 80,      /* percent of the connections */
+};
 
 struct listener {
 	struct watch watch; /* first: epoll hands out its address */
@@ -24,6 +27,8 @@ struct tcp {
 	int epoll;
 	struct connection *slots;
 	struct connection_list vacant, live; /* live: the one idle longest first */
+	size_t limit, live_count;            /* connections */
+	struct networks *networks;
 	struct listener *listeners;
 	size_t listener_count;
 	int64_t accept_again; /* 0: accepting */
@@ -78,6 +83,7 @@ int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll
 		return e;
 	t->settings = s;
 	t->epoll = epoll;
+	t->limit = limit;
 	t->exchange.handler = h;
 	t->exchange.tls = s->tls_context;
 	t->exchange.limit = s->tcp_message;
@@ -86,6 +92,9 @@ int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll
 	t->slots = calloc(limit, sizeof *t->slots);
 	t->listeners = calloc(s->tcp_count + s->tls_count + 1, sizeof *t->listeners);
 	if (!t->slots || !t->listeners)
+		goto fail;
+	e = networks_new(limit, &t->networks);
+	if (e)
 		goto fail;
 	for (size_t i = 0; i < limit; i++)
 		TAILQ_INSERT_TAIL(&t->vacant, &t->slots[i], link);
@@ -104,7 +113,9 @@ fail:
 static void close_connection(struct tcp *t, struct connection *c)
 {
 	connection_end(c); /* leaves epoll by this: nobody else holds the descriptor */
+	networks_leave(t->networks, c);
 	TAILQ_REMOVE(&t->live, c, link);
+	t->live_count--;
 	/* The slot used last is the one still in the cache. */
 	TAILQ_INSERT_HEAD(&t->vacant, c, link);
 }
@@ -115,6 +126,7 @@ void tcp_free(struct tcp **t)
 		return;
 	while (!tcp_is_empty(*t))
 		close_connection(*t, TAILQ_FIRST(&(*t)->live));
+	networks_free(&(*t)->networks);
 	free((*t)->listeners);
 	free((*t)->slots);
 	free(*t);
@@ -141,6 +153,7 @@ static void serve(struct tcp *t, struct connection *c, bool readable, int64_t no
 	} else if (c->active != before) {
 		TAILQ_REMOVE(&t->live, c, link);
 		TAILQ_INSERT_TAIL(&t->live, c, link);
+		networks_touch(c);
 	}
 }
 
@@ -154,11 +167,15 @@ void tcp_event(struct tcp *t, struct watch *connection, uint32_t events, int64_t
 		serve(t, c, events & EPOLLIN, now);
 }
 
-/* At the limit the connection idle longest makes room (RFC 7766 section 6.2.3 lets a server close idle ones
- * at will), so an attacker who collects connections loses his own first. */
-static struct connection *vacant_slot(struct tcp *t)
+/* RFC 7766 section 6.2.3 lets a server close idle connections at will. A network with a quarter of all loses
+ * its own, so one that collects them cannot push others out; at the limit of all, the one idle longest
+ * anywhere makes room. */
+static struct connection *vacant_slot(struct tcp *t, const struct address *from)
 {
-	if (TAILQ_EMPTY(&t->vacant))
+	const struct network *own = networks_find(t->networks, from);
+	if (own && own->count >= t->limit / NETWORK_SHARE)
+		close_connection(t, TAILQ_FIRST(&own->members));
+	else if (TAILQ_EMPTY(&t->vacant))
 		close_connection(t, TAILQ_FIRST(&t->live));
 	return TAILQ_FIRST(&t->vacant);
 }
@@ -166,7 +183,7 @@ static struct connection *vacant_slot(struct tcp *t)
 static void open_connection(
 	struct tcp *t, const struct listener *l, int fd, const struct endpoint *client, int64_t now)
 {
-	struct connection *c = vacant_slot(t);
+	struct connection *c = vacant_slot(t, &client->address);
 	TAILQ_REMOVE(&t->vacant, c, link);
 	*c = (struct connection){.watch = {WATCH_CONNECTION, fd},
 		.client = *client,
@@ -175,6 +192,8 @@ static void open_connection(
 		.message_due = l->tls ? now + t->settings->tcp_message : 0,
 		.interest = EPOLLIN};
 	TAILQ_INSERT_TAIL(&t->live, c, link);
+	t->live_count++;
+	networks_join(t->networks, c);
 	if (watch_for(t, EPOLL_CTL_ADD, &c->watch, EPOLLIN))
 		close_connection(t, c);
 }
@@ -220,19 +239,25 @@ void tcp_accept(struct tcp *t, const struct watch *listener, int64_t now)
 }
 
 /* While replies wait for the peer, only their deadline counts. */
-static bool is_overdue(const struct tcp *t, const struct connection *c, int64_t now)
+static bool is_overdue(const struct connection *c, int64_t idle, int64_t now)
 {
 	if (c->out.len)
 		return now >= c->reply_due;
-	return (c->message_due && now >= c->message_due) || now - c->active >= t->settings->tcp_idle;
+	return (c->message_due && now >= c->message_due) || now - c->active >= idle;
+}
+
+static bool is_crowded(const struct tcp *t)
+{
+	return t->live_count * 100 > t->limit * CROWDED;
 }
 
 void tcp_sweep(struct tcp *t, int64_t now)
 {
+	int64_t idle = is_crowded(t) ? t->settings->tcp_idle_crowded : t->settings->tcp_idle;
 	struct connection *next;
 	for (struct connection *c = TAILQ_FIRST(&t->live); c; c = next) {
 		next = TAILQ_NEXT(c, link);
-		if (is_overdue(t, c, now))
+		if (is_overdue(c, idle, now))
 			close_connection(t, c);
 	}
 	if (t->accept_again && now >= t->accept_again && !t->draining) {

@@ -3,8 +3,13 @@
  * clock_mono_ms().
  *
  * Replies are written in the order of the queries. A connection that does not take its replies is not read
- * from. What one connection holds is bounded: one read's worth of queries and TCP_FLUSH bytes of replies plus
- * one reply. Calls may close any connection, so of one round of events those of connections go first,
+ * from. Memory is bounded by the number of connections: each holds at most TCP_INPUT (20 KiB) of what was
+ * read, TCP_FLUSH (16 KiB) of replies plus one reply, and in TLS a session (see tls.h); an idle one holds
+ * nothing but its slot. What the kernel keeps for it is bounded by the buffers of its listener (bind.c). One
+ * network has a quarter of it. Taking a connection costs a look into a table, never a look at all
+ * connections.
+ *
+ * Calls may close any connection, so of one round of events those of connections go first,
  * listeners last. */
 #pragma once
 

@@ -28,6 +28,14 @@ bool address_equal(const struct address *a, const struct address *b)
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
+struct address address_network(const struct address *a)
+{
+	size_t kept = address_is_ipv4(a) ? 15 : 7;
+	struct address out = *a;
+	memset(out.bytes + kept, 0, sizeof out.bytes - kept);
+	return out;
+}
+
 int address_parse(const char *text, struct address *out)
 {
 	char plain[ADDRESS_TEXT];

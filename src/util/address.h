@@ -30,6 +30,10 @@ bool address_is_ipv4(const struct address *a);
 bool address_is_loopback(const struct address *a);
 bool address_equal(const struct address *a, const struct address *b);
 
+/* The network an address counts with where limits are per network: all of one /24 or /56 give the same. Less
+ * is what a single site gets. */
+struct address address_network(const struct address *a);
+
 /* "192.0.2.1", "2001:db8::1", "[2001:db8::1]". ERR_INVALID. */
 int address_parse(const char *text, struct address *out) MUST_USE;
 void address_format(const struct address *a, char out[static ADDRESS_TEXT]);

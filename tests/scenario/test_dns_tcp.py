@@ -2,7 +2,9 @@
 """DNS over streams: RFC 7766 and 9210 (TCP), and the same rows through TLS (RFC 7858)."""
 
 import contextlib
+import os
 import random
+import resource
 import socket
 import struct
 import time
@@ -13,7 +15,7 @@ import dns.rcode
 import pytest
 
 import harness
-from harness import FAMILIES, ZONE, txt_of
+from harness import FAMILIES, LOOPBACK, ZONE, poll, txt_of
 
 HELLO_ID = 0x4711
 
@@ -237,3 +239,142 @@ def test_dripping_clients_are_cut(connect):
     except OSError:
         pass
     assert 4 < time.monotonic() - started < 8
+
+
+# ---- limits
+
+
+@pytest.fixture
+def many_files():
+    """So many descriptors as the tests below need, if the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard < 1 << 20 else 1 << 20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def open_idle(address, count, source):
+    """Connections that never say anything; those the server ends meanwhile stay half-open here."""
+    out = []
+    for _ in range(count):
+        s = socket.socket()
+        s.settimeout(5)
+        if source:
+            s.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
+            s.bind((source, 0))
+        s.connect(address)
+        out.append(s)
+    return out
+
+
+def ask_anew(address, source):
+    """Seconds from the SYN to the answer."""
+    started = time.monotonic()
+    with socket.socket() as s:
+        s.settimeout(5)
+        s.bind((source, 0))
+        s.connect(address)
+        assert_serves(s)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("count", [2000, 20000])
+def test_idle_connections_keep_nobody_out(server, many_files, count):
+    """All from one address; a newcomer from there and one from elsewhere are answered at once, 10 times of 10."""
+    count = min(count, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+    one = server()
+    address = (LOOPBACK[4], one.dns_port)
+    idle = open_idle(address, count, "127.0.0.1")
+    try:
+        times = {source: [ask_anew(address, source) for _ in range(10)] for source in ("127.0.0.1", "127.1.2.3")}
+        print(f"{count} idle: " + ", ".join(f"{s} at most {max(t) * 1000:.1f} ms" for s, t in times.items()))
+        assert max(max(t) for t in times.values()) < 1
+    finally:
+        for s in idle:
+            s.close()
+
+
+def test_one_network_cannot_push_others_out(server):
+    """127.0.0.0/24 gets a quarter of the connections (here of 64) and loses its own, never those of 127.1.2.0/24."""
+    one = server(dns={"workers": 1, "tcp_connections": 64})
+    address = (LOOPBACK[4], one.dns_port)
+    others = open_idle(address, 3, "127.1.2.3")
+    own = []
+    try:
+        for i in range(12):
+            own += open_idle(address, 20, f"127.0.0.{i + 1}")
+        for s in others:  # which were idle longest of all
+            assert_serves(s)
+        assert_serves(own[-1])
+        assert has_ended(own[0])
+    finally:
+        for s in others + own:
+            s.close()
+
+
+def test_a_crowded_server_is_less_patient(server):
+    """Above 80 % of the connections an idle one is closed after 2 seconds instead of 10."""
+    one = server(dns={"workers": 1, "tcp_connections": 40})
+    address = (LOOPBACK[4], one.dns_port)
+    crowd = []
+    try:
+        for i in range(4):
+            crowd += open_idle(address, 9, f"127.0.{i + 1}.1")
+        assert_serves(crowd[0])
+        started = time.monotonic()
+        assert has_ended(crowd[0])
+        assert 1.5 < time.monotonic() - started < 5
+    finally:
+        for s in crowd:
+            s.close()
+
+
+def memory(pid):
+    """Resident, in KiB."""
+    return int(harness.process_status(pid)["VmRSS"].split()[0])
+
+
+def test_memory_is_bounded(server, many_files):
+    """Started messages and unread answers by the thousand: what the worker holds does not grow with the clients."""
+    if b"__asan_init" in open(harness.BINARY, "rb").read():
+        count, limit = 500, 1 << 20  # a sanitizer keeps what was freed: only that it survives is seen
+    else:
+        count, limit = 3000, 20 << 10
+    one = server(dns={"workers": 1})
+    address = (LOOPBACK[4], one.dns_port)
+    before = memory(one.children()["dns0"])
+    idle = open_idle(address, count, "127.0.0.1")
+    try:
+        for s in idle:
+            with contextlib.suppress(OSError):
+                s.sendall(framed(query()) * 20 + struct.pack("!H", 4096) + bytes(4000))
+        assert ask_anew(address, "127.0.0.1") < 5
+        assert memory(one.children()["dns0"]) - before < limit
+    finally:
+        for s in idle:
+            s.close()
+
+
+def test_the_number_of_connections_is_what_was_configured(server):
+    """Over workers and dot together; each process has at least 16."""
+    one = server(dot=True, dns={"workers": 1, "tcp_connections": 200})
+    address = (LOOPBACK[4], one.dns_port)
+    crowd = []
+    try:
+        for i in range(12):
+            crowd += open_idle(address, 20, f"127.0.{i + 1}.1")
+        assert ask_anew(address, "127.1.2.3") < 5
+
+        def count():
+            pid = one.children()["dns0"]
+            try:
+                return sum("socket:" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+            except FileNotFoundError:  # closed meanwhile
+                return None
+
+        sockets = 2 * len(FAMILIES)
+        assert poll(count, 5, "a count") <= 100 + sockets
+        poll(lambda: count() == sockets, 14, "all closed when idle")
+    finally:
+        for s in crowd:
+            s.close()

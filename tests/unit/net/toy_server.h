@@ -135,7 +135,10 @@ static inline struct endpoint toy_bound(int fd)
 static inline struct toy toy_default(void)
 {
 	return (struct toy){.address = "127.0.0.1",
-		.settings = {.tcp_connections = 100, .tcp_idle = PATIENCE, .tcp_message = PATIENCE}};
+		.settings = {.tcp_connections = 100,
+			.tcp_idle = PATIENCE,
+			.tcp_idle_crowded = PATIENCE,
+			.tcp_message = PATIENCE}};
 }
 
 static inline void toy_start(struct toy *t)
