@@ -222,6 +222,7 @@ zones:
 dns:
   listen: ["127.0.0.1:{self.port}"]
   workers: 1
+  rate_limit: {{responses_per_second: 1000000}}
 api:
   listen: ["127.0.0.1:{self.api_port}"]
   url: http://127.0.0.1:{self.api_port}

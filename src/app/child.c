@@ -12,6 +12,7 @@
 #include "app/supervisor.h"
 #include "ipc/ipc.h"
 #include "util/log.h"
+#include "util/secure.h"
 #include "util/text.h"
 
 enum {
@@ -124,6 +125,21 @@ static int keep_index(struct supervisor *s, enum role role)
 	return OK;
 }
 
+static struct dns_counters *counters_for(const struct supervisor *s, const struct child *c)
+{
+	unsigned process = c->role == ROLE_DOT ? s->sockets->workers : c->index;
+	return counters_of(&s->counters, c->generation, process);
+}
+
+/* Nobody else can forge cookies, or counts. */
+static void keep_dns_memory(struct supervisor *s, enum role role)
+{
+	if (role == ROLE_DNS || role == ROLE_DOT)
+		return;
+	secure_wipe(&s->settings.cookies, sizeof s->settings.cookies);
+	counters_free(&s->counters);
+}
+
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	struct dns_sockets dns = dns_sockets_of(s, c);
@@ -133,7 +149,7 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 			&s->settings, s->index, in->channels, in->channel_count, in->control, in->stop);
 	case ROLE_DNS:
 	case ROLE_DOT:
-		return dns_process_run(&s->settings, &dns, s->index, in->stop);
+		return dns_process_run(&s->settings, &dns, s->index, counters_for(s, c), in->stop);
 	default:
 		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
 	}
@@ -151,6 +167,7 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		return APP_FAILED;
 	in->stop = child_stop_fd();
+	keep_dns_memory(s, c->role);
 	if (in->stop < 0 || keep_index(s, c->role) || keep_own(s, c, in))
 		return APP_FAILED;
 	int rc = run_body(s, c, in);

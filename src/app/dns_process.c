@@ -9,7 +9,8 @@
 #include "util/log.h"
 
 enum {
-	REOPEN_MS = 1000, /* how often a store that cannot be read is tried again */
+	REPORT_MS = 60 * 1000, /* between two lines about clients that were limited */
+	REOPEN_MS = 1000,      /* how often a store that cannot be read is tried again */
 	TCP_IDLE_MS =
 		10 * 1000, /* RFC 9210 section 4.3 leaves it to the server; BIND and Knot are near this */
 	TCP_IDLE_CROWDED_MS = 2 * 1000,
@@ -26,6 +27,9 @@ struct dns_process {
 	int64_t next_open;
 	bool tried, pinned; /* the snapshot, for this batch */
 	bool open_failed;
+	const struct dns_counters *counters; /* NULL: nobody counts */
+	uint64_t reported;                   /* limited answers the log knows of */
+	int64_t report_due;                  /* 0: nobody was limited lately */
 };
 
 static void close_store(struct dns_process *p)
@@ -47,6 +51,25 @@ static void open_store(struct dns_process *p)
 	if (!rc && p->open_failed)
 		log_info("app", "the store can be read again");
 	p->open_failed = rc != OK;
+}
+
+/* A flood is news when it begins, and then once a minute for as long as it lasts. */
+static void report_limited(struct dns_process *p)
+{
+	uint64_t limited = p->counters ? p->counters->limited : 0, news = limited - p->reported;
+	if (!news && !p->report_due)
+		return;
+	int64_t now = clock_mono_ms();
+	if (!p->report_due) {
+		log_info("app", "clients ask more than dns.rate_limit allows; they get truncated answers");
+		p->report_due = now + REPORT_MS;
+	} else if (now >= p->report_due) {
+		if (news)
+			log_info("app", "%llu answers truncated by rate limiting in the last minute",
+				(unsigned long long)news);
+		p->report_due = news ? now + REPORT_MS : 0;
+		p->reported = limited;
+	}
 }
 
 static void begin_batch(void *ctx)
@@ -71,6 +94,7 @@ static void end_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
 	p->tried = p->pinned = false;
+	report_limited(p);
 	if (!p->store)
 		return;
 	store_snapshot_release(p->snapshot);
@@ -128,11 +152,31 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, const struc
 	return net_run(&settings, &handler);
 }
 
-int dns_process_run(
-	const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x, int stop)
+static struct dns_settings dns_settings_of(const struct settings *s, unsigned workers, struct dns_counters *n)
 {
-	struct dns_process p = {.store_path = s->conf->store_path, .delegates = {x, pin_snapshot, &p}};
-	const struct dns_settings dns = {.zones = s->zones, .growth = GROWTH_MAX, .tcp_idle = TCP_IDLE_MS};
+	const struct conf_dns *c = &s->conf->dns;
+	return (struct dns_settings){.zones = s->zones,
+		.nsid = c->nsid,
+		.identity = c->identity,
+		.version = c->version,
+		.cookies = &s->cookies,
+		.growth = GROWTH_MAX,
+		.responses_per_second = c->responses_per_second,
+		.answerers = workers,
+		.unlimited = c->unlimited,
+		.unlimited_count = c->unlimited_count,
+		.tcp_idle = TCP_IDLE_MS,
+		.counters = n};
+}
+
+int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
+	struct dns_counters *n, int stop)
+{
+	struct dns_process p = {.store_path = s->conf->store_path,
+		.delegates = {x, pin_snapshot, &p},
+		.counters = n,
+		.reported = n ? n->limited : 0};
+	const struct dns_settings dns = dns_settings_of(s, k->workers, n);
 	const struct conf_api *api = &s->conf->api;
 	struct tls_context *tls = NULL;
 	int rc = dns_answerer_new(&dns, &p.answerer);

@@ -18,6 +18,7 @@ struct settings {
 	struct conf *conf;
 	struct dns_zones *zones;
 	struct keeper_zone *keeper_zones; /* one per configured zone, with the store's ids */
+	struct dns_cookie_secrets cookies;
 };
 
 /* Can the API use its certificate, with the rights this process has now? Says in `d` why not. */
@@ -28,6 +29,31 @@ int settings_bind_store(struct settings *s, struct diag *d) MUST_USE;
  * `d`. */
 int settings_check_reload(const struct settings *now, const struct settings *next, struct diag *d) MUST_USE;
 void settings_free(struct settings *s); /* accepts the zero state */
+
+/* ---- cookies.c ---- */
+
+/* Reads 32 hexadecimal digits a line, one or two lines. Says in `d` what is wrong: ERR_SYSTEM, ERR_INVALID.
+ */
+int cookies_load(const char *path, struct diag *d, struct dns_cookie_secrets *out) MUST_USE;
+/* From the configured file, or else those of `before` (NULL: none), or else random ones. As cookies_load. */
+int settings_load_cookies(struct settings *s, const struct settings *before, struct diag *d) MUST_USE;
+
+/* ---- counters.c: one place for each dns process, written by it alone ---- */
+
+/* While a reload replaces them, a process and its successor count side by side: the sum over all places never
+ * goes back. */
+enum { COUNTERS_GENERATIONS = 2 };
+
+struct counters {
+	unsigned processes; /* of one generation */
+	struct dns_counters *slots;
+};
+
+/* ERR_NOMEM. */
+int counters_new(unsigned processes, struct counters *out) MUST_USE;
+void counters_free(struct counters *c); /* accepts the zero state */
+/* NULL: there is none. */
+struct dns_counters *counters_of(const struct counters *c, unsigned generation, unsigned process);
 
 /* ---- sockets.c: every listening socket, bound once ---- */
 
@@ -44,7 +70,8 @@ struct sockets {
 /* What one dns process serves: a worker UDP and TCP, the one called dot TLS. They point into the above. */
 struct dns_sockets {
 	const int *udp, *tcp;
-	size_t count; /* of each of the two */
+	size_t count;     /* of each of the two */
+	unsigned workers; /* that serve the same endpoints */
 	const int *tls;
 	size_t tls_count;
 	size_t tcp_connections; /* its share of those that all may have */
@@ -58,10 +85,10 @@ void sockets_close(struct sockets *s); /* accepts the zero state */
 
 /* ---- privileges.c ---- */
 
-/* settings_check_certificate now, and again with the rights of the account to run as: what would fail later,
- * in a child or in a reload, shall fail at the start. ERR_INVALID; ERR_NOTFOUND: no such account; ERR_SYSTEM.
- */
-int privileges_check_certificate(const struct conf *c, struct diag *d) MUST_USE;
+/* Certificate and cookie secrets: are they good, and would they be with the rights of the account to run as?
+ * What would fail later, in a child or in a reload, shall fail at the start. ERR_INVALID; ERR_NOTFOUND: no
+ * such account; ERR_SYSTEM. */
+int privileges_check_files(const struct conf *c, struct diag *d) MUST_USE;
 
 /* Creates the store's folder for the account to run as, becomes that account for good and drops every
  * capability. Says in `d` what is wrong. */
@@ -76,10 +103,10 @@ enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API
  * out and said once. */
 int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
 
-/* ---- the bodies of the children; each returns when `stop` is readable. `x`: may be NULL ---- */
+/* ---- the bodies of the children; each returns when `stop` is readable. `x`, `n`: may be NULL ---- */
 
 int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
-	int stop) MUST_USE;
+	struct dns_counters *n, int stop) MUST_USE;
 int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
 	int control, int stop) MUST_USE;
 int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;

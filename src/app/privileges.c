@@ -10,6 +10,7 @@
 
 #include "app/internal.h"
 #include "util/log.h"
+#include "util/secure.h"
 #include "util/text.h"
 
 static const char default_user[] = "acme-delegate";
@@ -27,7 +28,15 @@ static const struct passwd *find_user(const struct conf *c, struct diag *d)
 	return p;
 }
 
-/* Checks the certificate with the rights of the account to run as, and comes back. */
+static int check_cookies(const struct conf *c, struct diag *d)
+{
+	struct dns_cookie_secrets unused;
+	int rc = c->dns.cookie_secret_file ? cookies_load(c->dns.cookie_secret_file, d, &unused) : OK;
+	secure_wipe(&unused, sizeof unused);
+	return rc;
+}
+
+/* Checks the files with the rights of the account to run as, and comes back. */
 static int check_as(const struct passwd *p, const struct conf *c, struct diag *d)
 {
 	if (setgroups(0, NULL) || setegid(p->pw_gid) || seteuid(p->pw_uid)) {
@@ -36,6 +45,7 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 	}
 	struct diag *unused = diag_new(); /* said in other words below */
 	int rc = unused ? settings_check_certificate(c, unused) : ERR_NOMEM;
+	int cookies = unused ? check_cookies(c, unused) : ERR_NOMEM;
 	diag_free(&unused);
 	if (seteuid(0) || setegid(0))
 		return ERR_SYSTEM;
@@ -44,12 +54,18 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 			"api.tls: the account \"%s\", as which the server runs, cannot read certificate or key; "
 			"give it access to both, also to those that renewals write",
 			p->pw_name);
-	return rc;
+	if (cookies)
+		diag_error(d, c->file, 0,
+			"dns.cookie_secret_file: the account \"%s\", as which the server runs, cannot read it, "
+			"and could not when it is told to reload; give it to that account's group, mode 640",
+			p->pw_name);
+	return rc ? rc : cookies;
 }
 
-int privileges_check_certificate(const struct conf *c, struct diag *d)
+int privileges_check_files(const struct conf *c, struct diag *d)
 {
 	int rc = settings_check_certificate(c, d);
+	rc = rc ? rc : check_cookies(c, d);
 	if (rc || geteuid() != 0)
 		return rc;
 	const struct passwd *p = find_user(c, d);

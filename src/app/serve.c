@@ -105,7 +105,8 @@ static int start(const char *file, struct diag *d, int *status)
 	int rc = app_load(file, d, &s.conf);
 	if (rc)
 		return rc;
-	rc = privileges_check_certificate(s.conf, d);
+	rc = privileges_check_files(s.conf, d);
+	rc = rc ? rc : settings_load_cookies(&s, NULL, d);
 	if (rc)
 		goto free_settings;
 	log_setup(s.conf->log_level, s.conf->log_format);

@@ -4,6 +4,7 @@
 
 #include "app/internal.h"
 #include "tls/tls.h"
+#include "util/secure.h"
 
 static int build_zones(const struct conf *c, const uint16_t *ids, struct diag *d, struct dns_zones **out)
 {
@@ -114,6 +115,7 @@ int settings_check_reload(const struct settings *now, const struct settings *nex
 
 void settings_free(struct settings *s)
 {
+	secure_wipe(&s->cookies, sizeof s->cookies);
 	dns_zones_free(&s->zones);
 	free(s->keeper_zones);
 	s->keeper_zones = NULL;

@@ -112,6 +112,7 @@ struct dns_sockets sockets_of_worker(const struct sockets *s, const struct conf 
 	return (struct dns_sockets){.udp = s->udp + first,
 		.tcp = s->tcp + first,
 		.count = s->dns_count,
+		.workers = s->workers,
 		.tcp_connections = tcp_share(s, c)};
 }
 

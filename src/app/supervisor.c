@@ -72,6 +72,7 @@ static int add_child(struct supervisor *s, enum role role, unsigned index)
 		return ERR_NOMEM;
 	c->role = role;
 	c->index = index;
+	c->generation = s->generation;
 	c->channel = -1;
 	while (*last)
 		last = &(*last)->next;
@@ -196,6 +197,7 @@ static int load_next(struct supervisor *s, struct settings *next, struct diag *d
 {
 	int rc = app_load(s->file, d, &next->conf);
 	rc = rc ? rc : settings_check_certificate(next->conf, d);
+	rc = rc ? rc : settings_load_cookies(next, &s->settings, d);
 	rc = rc ? rc : settings_check_reload(&s->settings, next, d);
 	return rc ? rc : settings_bind_store(next, d);
 }
@@ -212,6 +214,7 @@ static int replace_children(struct supervisor *s)
 		else if (!c->leaving)
 			tell(c, CHILD_STOP_SIGNAL);
 	}
+	s->generation++;
 	int rc = add_child(s, ROLE_KEEPER, 0);
 	for (unsigned i = 0; !rc && i < s->sockets->workers; i++)
 		rc = add_child(s, ROLE_DNS, i);
@@ -316,6 +319,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	if (delegate_index_new(0, &s.index))
 		log_warning("app",
 			"no shared memory for the index: answers come from the store, which is slower");
+	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
 	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
@@ -328,6 +332,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		remove_child(&s, s.children);
 	settings_free(&s.settings);
 	delegate_index_free(&s.index);
+	counters_free(&s.counters);
 	if (s.child_status >= 0)
 		return s.child_status;
 	if (s.control >= 0)

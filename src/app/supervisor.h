@@ -13,7 +13,8 @@ enum role { ROLE_KEEPER, ROLE_DNS, ROLE_DOT, ROLE_API, ROLES };
 
 struct child {
 	enum role role;
-	unsigned index;  /* of a dns worker */
+	unsigned index; /* of a dns worker */
+	unsigned generation;
 	pid_t pid;       /* 0: not running */
 	bool leaving;    /* was told to stop */
 	int channel;     /* api: the keeper's end of its channel; -1: none */
@@ -28,7 +29,9 @@ struct supervisor {
 	struct settings settings;
 	const struct sockets *sockets;
 	struct delegate_index *index; /* NULL: there is none */
-	struct child *children;       /* those in service, and those that are leaving */
+	struct counters counters;
+	unsigned generation;    /* of children: each reload makes one */
+	struct child *children; /* those in service, and those that are leaving */
 	int signal_fd;
 	int control; /* to the running keeper; -1: none */
 	bool stopping;

@@ -194,6 +194,22 @@ static void check_tls_listen(struct load *l, const struct conf *c)
 			"mode files with certificate and key");
 }
 
+static void check_told(struct load *l, const char *key, const char *text, size_t max)
+{
+	if (text && strlen(text) > max)
+		problem(l, line_of(l, "dns.%s", key), "dns.%s: %zu octets are too long, at most %zu fit", key,
+			strlen(text), max);
+}
+
+/* What is told about this server: an EDNS option beside an answer that must fit 512 octets, and one
+ * character-string of a TXT record (RFC 1035 section 3.3). */
+static void check_identity(struct load *l, const struct conf_dns *c)
+{
+	check_told(l, "nsid", c->nsid, CONF_MAX_NSID);
+	check_told(l, "identity", c->identity, CONF_MAX_IDENTITY);
+	check_told(l, "version", c->version, CONF_MAX_IDENTITY);
+}
+
 /* Plain HTTP carries keys: nobody but this machine or the proxy that does the TLS may be on the way. */
 static void check_tls_off(struct load *l, const struct conf_api *a)
 {
@@ -317,6 +333,7 @@ void conf_checks(struct load *l, struct conf *c)
 {
 	check_zones(l, c);
 	check_endpoints(l, c);
+	check_identity(l, &c->dns);
 	check_tls(l, &c->api);
 	check_tls_listen(l, c);
 	check_base_paths(l, &c->api);

@@ -41,7 +41,11 @@ struct conf_zone {
 	unsigned line;
 };
 
-enum { CONF_MAX_VALUES = 32 };
+enum {
+	CONF_MAX_VALUES = 32,
+	CONF_MAX_NSID = 128,    /* octets */
+	CONF_MAX_IDENTITY = 255 /* octets, of identity and of version */
+};
 
 struct conf_dns {
 	struct endpoint *listen;

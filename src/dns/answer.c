@@ -111,8 +111,8 @@ static enum dns_step tell(struct dns_work *w)
 		return DNS_PASS;
 	knot_rrset_t txt;
 	knot_rdata_t *rdata = (knot_rdata_t *)w->a->rdata;
-	uint8_t string[1 + DNS_TEXT_MAX];
-	size_t len = strnlen(w->told, DNS_TEXT_MAX);
+	uint8_t string[1 + CONF_MAX_IDENTITY];
+	size_t len = strnlen(w->told, CONF_MAX_IDENTITY);
 	string[0] = (uint8_t)len;
 	memcpy(string + 1, w->told, len);
 	knot_rdata_init(rdata, (uint16_t)(1 + len), string);

@@ -47,14 +47,9 @@ struct dns_cookie_secrets {
 	uint8_t secrets[DNS_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE]; /* the first makes cookies */
 };
 
-enum {
-	DNS_NSID_MAX = 128, /* octets of dns_settings.nsid: it fits beside everything that 512 must hold */
-	DNS_TEXT_MAX = 255  /* octets of identity and version: one character-string of TXT */
-};
-
 struct dns_settings {
 	const struct dns_zones *zones;
-	const char *nsid, *identity, *version;    /* NULL: not told */
+	const char *nsid, *identity, *version;    /* NULL: not told; no longer than conf.h says */
 	const struct dns_cookie_secrets *cookies; /* NULL: none; copied */
 	uint32_t responses_per_second; /* over UDP to one network, from all answerers together; 0: no limit */
 	unsigned growth;    /* how many times its query a reply over UDP may be where no cookie shows

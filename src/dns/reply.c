@@ -71,7 +71,7 @@ static uint16_t opt_size(const struct dns_reply *r)
 	if (r->has_cookie)
 		size += KNOT_EDNS_OPTION_HDRLEN + DNS_COOKIE_SIZE;
 	if (r->nsid)
-		size += KNOT_EDNS_OPTION_HDRLEN + strnlen(r->nsid, DNS_NSID_MAX);
+		size += KNOT_EDNS_OPTION_HDRLEN + strnlen(r->nsid, CONF_MAX_NSID);
 	if (r->keepalive)
 		size += KNOT_EDNS_OPTION_HDRLEN + sizeof(uint16_t);
 	return (uint16_t)size;
@@ -130,7 +130,7 @@ static int put_options(struct dns_reply *r, knot_rrset_t *opt)
 	if (r->has_cookie)
 		err = put_option(r, opt, KNOT_EDNS_OPTION_COOKIE, r->cookie, sizeof r->cookie);
 	if (!err && r->nsid)
-		err = put_option(r, opt, KNOT_EDNS_OPTION_NSID, r->nsid, strnlen(r->nsid, DNS_NSID_MAX));
+		err = put_option(r, opt, KNOT_EDNS_OPTION_NSID, r->nsid, strnlen(r->nsid, CONF_MAX_NSID));
 	if (!err && r->keepalive)
 		err = put_number(r, opt, KNOT_EDNS_OPTION_TCP_KEEPALIVE,
 			(uint16_t)(idle < UINT16_MAX ? idle : UINT16_MAX));

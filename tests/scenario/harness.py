@@ -250,7 +250,8 @@ class Server:
             api["tls"] = {"mode": "files", "certificate": str(certificate), "key": str(key)}
         base = {
             "zones": [merge(zone, self.zone_changes)],
-            "dns": {"listen": [f"{a}:{self.dns_port}" for a in brackets], "workers": 2},
+            "dns": {"listen": [f"{a}:{self.dns_port}" for a in brackets], "workers": 2,
+                    "rate_limit": {"responses_per_second": 1000000}},  # many tests, one address
             "api": api,
             "store": {"path": str(self.folder / "store")},
         }
@@ -342,16 +343,17 @@ class Server:
 
     # ---- DNS
 
-    def query(self, name, rdtype="TXT", tcp=False, family=4, timeout=5, **kw):
+    def query(self, name, rdtype="TXT", tcp=False, family=4, timeout=5, source=None, **kw):
         kw.setdefault("use_edns", 0)
         kw.setdefault("payload", 1232)
         if kw["use_edns"] is False:
             del kw["payload"]
-        return self.ask(dns.message.make_query(name, rdtype, **kw), tcp=tcp, family=family, timeout=timeout)
+        return self.ask(dns.message.make_query(name, rdtype, **kw), tcp=tcp, family=family, timeout=timeout,
+                        source=source)
 
-    def ask(self, message, tcp=False, family=4, timeout=5):
+    def ask(self, message, tcp=False, family=4, timeout=5, source=None):
         send = dns.query.tcp if tcp else dns.query.udp
-        return send(message, LOOPBACK[family], port=self.dns_port, timeout=timeout)
+        return send(message, LOOPBACK[family], port=self.dns_port, timeout=timeout, source=source)
 
     def ask_bytes(self, wire, timeout=0.5, family=4):
         """Raw datagram in, raw datagram out; None when nothing comes within `timeout`."""

@@ -256,6 +256,37 @@ static void test_all_problems_at_once(void **state)
 		"t:11: store.path: \"x\" is not an absolute path\n");
 }
 
+static void identity_of(const char *key, size_t len, char *text, size_t cap)
+{
+	char value[300];
+	assert_true(len < sizeof value);
+	memset(value, 'x', len);
+	value[len] = 0;
+	snprintf(text, cap, "zones: {name: a.test, nameservers: {name: n.test}}\ndns:\n  %s: \"%s\"\n" API,
+		key, value);
+}
+
+/* What is told about the server: RFC 5001 (nsid), RFC 4892. */
+static void test_identity(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key;
+		size_t max;
+	} keys[] = {{"nsid", 128}, {"identity", 255}, {"version", 255}};
+	char text[1024], expected[128];
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		size_t len = keys[i].max + 1;
+		identity_of(keys[i].key, len, text, sizeof text);
+		snprintf(expected, sizeof expected, "t:3: dns.%s: %zu octets are too long, at most %zu fit\n",
+			keys[i].key, len, keys[i].max);
+		refuse(text, expected);
+		identity_of(keys[i].key, keys[i].max, text, sizeof text);
+		struct conf *c = load(text);
+		conf_free(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_base_paths),
 		cmocka_unit_test(test_url),
 		cmocka_unit_test(test_store_path),
+		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_all_problems_at_once),
 	};
 	return cmocka_run_group_tests_name("conf_checks", tests, NULL, NULL);

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Where the secrets of DNS cookies come from. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "util/secure.h"
+
+enum {
+	DIGITS = 2 * DNS_COOKIE_SECRET_SIZE,
+	FILE_MAX = DNS_COOKIE_SECRETS * (DIGITS + 2) + 1 /* line ends of either kind, and one byte too many */
+};
+
+static int read_error(struct diag *d, const char *path)
+{
+	diag_error(d, path, 0, "dns.cookie_secret_file cannot be read: %s", strerror(errno));
+	return ERR_SYSTEM;
+}
+
+/* Whoever knows a secret can pass for any client, so others of this machine must not. */
+static int check_file(int fd, const char *path, struct diag *d)
+{
+	struct stat st;
+	if (fstat(fd, &st))
+		return read_error(d, path);
+	if (!S_ISREG(st.st_mode)) {
+		diag_error(d, path, 0, "dns.cookie_secret_file is not a file");
+		return ERR_INVALID;
+	}
+	if (st.st_mode & (S_IROTH | S_IWOTH)) {
+		diag_error(d, path, 0, "dns.cookie_secret_file is open to everybody; use: chmod o= %s", path);
+		return ERR_INVALID;
+	}
+	return OK;
+}
+
+static int read_file(const char *path, struct diag *d, char text[static FILE_MAX], size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return read_error(d, path);
+	int rc = check_file(fd, path, d);
+	ssize_t n = 0;
+	for (*len = 0; !rc && *len < FILE_MAX; *len += (size_t)n) {
+		n = read(fd, text + *len, FILE_MAX - *len);
+		if (n < 0)
+			rc = read_error(d, path);
+		if (n <= 0)
+			break;
+	}
+	close(fd);
+	return rc;
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 'a' - 'A';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool take_secret(const char *line, size_t len, uint8_t out[static DNS_COOKIE_SECRET_SIZE])
+{
+	if (len != DIGITS)
+		return false;
+	for (size_t i = 0; i < DNS_COOKIE_SECRET_SIZE; i++) {
+		int high = digit(line[2 * i]), low = digit(line[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static int take_lines(
+	const char *text, size_t len, const char *path, struct diag *d, struct dns_cookie_secrets *out)
+{
+	const char *at = text, *end = text + len;
+	for (unsigned line = 1; at < end; line++) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		size_t size = (size_t)((stop ? stop : end) - at);
+		if (size && at[size - 1] == '\r')
+			size--;
+		if (out->count == DNS_COOKIE_SECRETS) {
+			diag_error(d, path, line, "there are more than %d secrets", DNS_COOKIE_SECRETS);
+			return ERR_INVALID;
+		}
+		if (!take_secret(at, size, out->secrets[out->count])) {
+			diag_error(d, path, line, "a secret is %d hexadecimal digits on a line of its own",
+				DIGITS);
+			return ERR_INVALID;
+		}
+		out->count++;
+		at = stop ? stop + 1 : end;
+	}
+	if (out->count)
+		return OK;
+	diag_error(d, path, 0, "there is no secret in it; make one with: openssl rand -hex %d",
+		DNS_COOKIE_SECRET_SIZE);
+	return ERR_INVALID;
+}
+
+int cookies_load(const char *path, struct diag *d, struct dns_cookie_secrets *out)
+{
+	char text[FILE_MAX];
+	size_t len;
+	*out = (struct dns_cookie_secrets){.count = 0};
+	int rc = read_file(path, d, text, &len);
+	rc = rc ? rc : take_lines(text, len, path, d, out);
+	secure_wipe(text, sizeof text);
+	if (rc)
+		secure_wipe(out, sizeof *out);
+	return rc;
+}
+
+/* Random ones live as long as the supervisor: workers that are started again, and those after a reload, must
+ * know what was given out before. */
+int settings_load_cookies(struct settings *s, const struct settings *before, struct diag *d)
+{
+	if (s->conf->dns.cookie_secret_file)
+		return cookies_load(s->conf->dns.cookie_secret_file, d, &s->cookies);
+	if (before && !before->conf->dns.cookie_secret_file) {
+		s->cookies = before->cookies;
+		return OK;
+	}
+	s->cookies.count = 1;
+	return secure_random(s->cookies.secrets[0], sizeof s->cookies.secrets[0]);
+}
