@@ -11,8 +11,6 @@
 #include "dns/internal.h"
 #include "util/secure.h"
 
-enum { CHAIN_MAX = 8 /* CNAMEs followed; a static chain is 1 or 2 long, a loop endless */ };
-
 enum dns_step dns_settle(struct dns_work *w, uint16_t rcode)
 {
 	w->reply.rcode = rcode;
@@ -123,14 +121,30 @@ static enum dns_step tell(struct dns_work *w)
 	return DNS_SETTLED;
 }
 
-/* Makes the CNAME's target the name in hand. False: it leads out of the zone, and the resolver goes on (as
- * Knot DNS and NSD do, which ask no other zone of theirs either). */
+/* The chain of CNAMEs was at this name before. */
+static bool was_at(const struct dns_work *w, const uint8_t *name)
+{
+	if (knot_dname_is_equal(name, knot_pkt_qname(w->reply.in)))
+		return true;
+	for (unsigned i = 0; i < w->links; i++)
+		if (knot_dname_is_equal(name, w->a->targets[i]))
+			return true;
+	return false;
+}
+
+/* Makes the CNAME's target the name in hand. False: the chain is at its end. It leads out of the zone, and
+ * the resolver goes on (as Knot DNS and NSD do, which ask no other zone of theirs either), or back to where
+ * it was: a record stands in a section once, RFC 2181 section 5. */
 static bool follow(struct dns_work *w, const knot_rrset_t *cname)
 {
-	/* The name before may stand in the reply's list of records: nobody reads it again but libknot's
-	 * compression, which looks at the wire. */
-	knot_dname_copy_lower(w->a->target, cname->rrs.rdata->data);
-	dns_name_split(&w->name, w->a->target);
+	if (w->links == DNS_CHAIN_MAX)
+		return false;
+	uint8_t *target = w->a->targets[w->links];
+	knot_dname_copy_lower(target, cname->rrs.rdata->data);
+	if (was_at(w, target))
+		return false;
+	w->links++;
+	dns_name_split(&w->name, target);
 	return dns_zones_find(w->a->settings.zones, &w->name, 0) == w->zone;
 }
 
@@ -155,7 +169,7 @@ static bool answer_node(struct dns_work *w, const struct dns_node *node)
 /* RFC 1034 section 4.3.2, for zones without delegations. */
 static enum dns_step answer(struct dns_work *w)
 {
-	for (unsigned links = 0; links <= CHAIN_MAX; links++) {
+	for (;;) {
 		const struct dns_node *node;
 		int err = find_name(w, &node);
 		if (err == ERR_NOTFOUND) { /* after a CNAME, too: RFC 6604 section 3 */
@@ -175,7 +189,6 @@ static enum dns_step answer(struct dns_work *w)
 		if (!answer_node(w, node))
 			return DNS_PASS;
 	}
-	return DNS_PASS;
 }
 
 /* RFC 2308 sections 2 and 3: NXDOMAIN and NODATA carry the SOA. */
@@ -252,7 +265,6 @@ static size_t answer_plainly(
 		len = dns_plain_write(p, err ? NULL : &a->values, out, limit);
 	if (len)
 		dns_count_reply(a->counters, err ? KNOT_RCODE_NXDOMAIN : KNOT_RCODE_NOERROR, limited);
-	p->wire = NULL;
 	*charged = true;
 	return len;
 }
@@ -274,6 +286,7 @@ size_t dns_answer(struct dns_answerer *a, const struct dns_query *q, uint8_t *ou
 		len = len ? len : dns_answer_generally(a, q, charged, out, cap);
 	}
 	a->counters->dropped += !len;
+	a->ahead[q->slot % DNS_AHEAD].wire = NULL; /* another query will stand where this one stood */
 	return len;
 }
 

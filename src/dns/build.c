@@ -10,8 +10,8 @@
 #include "dns/internal.h"
 #include "util/cursor.h"
 
-/* SOA timers, for secondaries. RFC 1912 section 2.2 names the ranges. */
-enum { SOA_REFRESH = 3600, SOA_RETRY = 600, SOA_EXPIRE = 1209600 };
+/* SOA timers, for secondaries: within the ranges of RFC 1912 section 2.2, and long enough for Zonemaster. */
+enum { SOA_REFRESH = 14400, SOA_RETRY = 3600, SOA_EXPIRE = 1209600 };
 
 /* The serial never changes. Values come and go many times a second without a zone transfer that could carry
  * them, and a serial that moves between two answers makes resolvers fail that compare whole replies (Unbound

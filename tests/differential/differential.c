@@ -325,6 +325,7 @@ static void judge(struct run *r, const struct batch *b, size_t i)
 		if (!packet)
 			die("no memory for", "a query");
 		facts_init(&f, q, packet);
+		f.tcp = b->tcp;
 		f.ours = &r->replies[0];
 		f.knot = &r->replies[1];
 		unsigned left = expected_take(&f, aspects);

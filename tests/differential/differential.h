@@ -119,6 +119,8 @@ void aspects_print(unsigned aspects);
 
 /* All that is known about one query and its two replies. */
 struct facts {
+	size_t query_len;
+	bool tcp;
 	bool parsed; /* libknot can read the query; else what follows may be incomplete */
 	uint8_t opcode;
 	uint16_t qdcount;

@@ -202,9 +202,9 @@ def has_accounts():
 class Authority(harness.Server):
     """acme-delegate where its parent says that it is."""
 
-    def ask(self, message, tcp=False, family=4, timeout=5):
+    def ask(self, message, tcp=False, family=4, timeout=5, source=None):
         send = dns.query.tcp if tcp else dns.query.udp
-        return send(message, NS1[0 if family == 4 else 1], timeout=timeout)
+        return send(message, NS1[0 if family == 4 else 1], timeout=timeout, source=source)
 
 
 def main(judge):

@@ -372,14 +372,16 @@ def many_values_live_at_once(shared):
     account = shared.register()
     values = [shared.publish(account) for _ in range(8)]
     assert sorted(shared.values(account)) == sorted(values)
-    assert sorted(txt_of(shared.query(account["fulldomain"], "TXT"))) == sorted(values)
+    # Over UDP no answer is more than four times its query, so that it is no use for attacks: resolvers go on with TCP.
+    short = shared.query(account["fulldomain"], "TXT")
+    assert short.flags & dns.flags.TC and short.answer == []
 
 
 @rule(14)
 def success_means_visible(shared):
     for _ in range(10):
         account = shared.register()
-        for tcp in (False, True) * 4:
+        for tcp in (False, True):
             txt = shared.publish(account)
             assert txt in shared.values(account, tcp=tcp)
 

@@ -64,7 +64,9 @@ def ask_all(opened, kind, wire):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
 def test_update_is_visible_in_the_next_1000_answers(server, kind, family):
-    one = server(dns={"workers": WORKERS})
+    # As many as a reply over UDP may have; over TCP some come from the index and some from the store.
+    kept = 2 if kind == socket.SOCK_DGRAM else 32
+    one = server(dns={"workers": WORKERS}, zone={"max_values": kept})
     account = one.register()
     wire = dns.message.make_query(account["fulldomain"], "TXT", use_edns=0, payload=1232).to_wire()
     with sockets(one, kind, family) as opened:
@@ -75,7 +77,7 @@ def test_update_is_visible_in_the_next_1000_answers(server, kind, family):
             published.append(one.publish(account))
             for _ in range(ROUNDS):
                 answers = [txt_of(dns.message.from_wire(w)) for w in ask_all(opened, kind, wire)]
-                late = sum(sorted(a) != sorted(published) for a in answers)
+                late = sum(sorted(a) != sorted(published[-kept:]) for a in answers)
                 assert late == 0, f"{late} of {SOCKETS} answers without the new value"
         after = switches(one)
         assert all(after[role] > before[role] for role in before), "a worker was not asked at all"

@@ -239,6 +239,31 @@ static void limited_replies_are_small(void **state)
 	expect_limited();
 }
 
+/* The short way and the long one truncate alike. */
+static void limited_replies_are_alike(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"live.AUTH.example", "nothing.auth.example", "v32.auth.example"};
+	flood();
+	for (unsigned i = 0; i < 3 * 4; i++) {
+		uint8_t out[512];
+		struct delegate_source source = {.ctx = &fx.no_store};
+		message_begin(&fx.query, i % 2 ? F_RD | F_CD : F_AD, 1);
+		message_question(&fx.query, names[i / 4], T_TXT, IN);
+		if (i % 4 > 1)
+			message_opt(&fx.query, 4096, i % 2 ? 0x8000 : 0, NULL, 0);
+		struct dns_query q = {.wire = fx.query.bytes,
+			.len = message_len(&fx.query),
+			.client = {fx.client, fx.port},
+			.now = fixture_now,
+			.delegates = &source};
+		size_t len = dns_answer_generally(fx.answerer, &q, false, out, sizeof out);
+		assert_int_equal(send_query(), len);
+		expect_limited();
+		assert_memory_equal(fx.out, out, len);
+	}
+}
+
 /* A reply to what is refused before the limit is no larger than what was sent. */
 static void refusals_are_small(void **state)
 {
@@ -420,6 +445,7 @@ int main(void)
 		cmocka_unit_test(floods_do_not_hurt_others),
 		cmocka_unit_test(looking_ahead_changes_nothing),
 		LIMIT_TEST(limited_replies_are_small),
+		LIMIT_TEST(limited_replies_are_alike),
 		LIMIT_TEST(refusals_are_small),
 		LIMIT_TEST(tcp_is_not_limited),
 		LIMIT_TEST(cookie_clients_are_not_limited),
