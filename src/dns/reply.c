@@ -85,6 +85,9 @@ int dns_reply_question(struct dns_reply *r, size_t cap)
 		return ERR_RANGE;
 	/* A question that could not be parsed is not echoed. */
 	knot_wire_set_qdcount(r->out->wire, r->in->qname_size ? 1 : 0);
+	/* The least important option is the only long one. */
+	if (r->edns && r->out->size + opt_size(r) > r->out->max_size)
+		r->nsid = NULL;
 	/* The room for OPT must be taken before anything else claims it. */
 	if (r->edns && knot_pkt_reserve(r->out, opt_size(r)))
 		return ERR_RANGE;
@@ -107,20 +110,35 @@ static int put_number(struct dns_reply *r, knot_rrset_t *opt, uint16_t code, uin
 	return put_option(r, opt, code, data, sizeof data);
 }
 
+/* How long an option may be that comes behind those there are. False: there is no room for any. */
+static bool room_left(const struct dns_reply *r, knot_rrset_t *opt, size_t *room)
+{
+	size_t used = r->out->size + knot_edns_wire_size(opt) + KNOT_EDNS_OPTION_HDRLEN;
+	*room = used < r->out->max_size ? r->out->max_size - used : 0;
+	return used <= r->out->max_size;
+}
+
 /* RFC 8467 section 4.1: replies of 468 octets, or a multiple. */
 static int put_padding(struct dns_reply *r, knot_rrset_t *opt)
 {
-	uint8_t *data;
-	size_t len = r->out->size + knot_edns_wire_size(opt) + KNOT_EDNS_OPTION_HDRLEN;
-	size_t rest = len % KNOT_EDNS_ALIGNMENT_RESPONSE_DEFAULT;
-	size_t pad = rest ? KNOT_EDNS_ALIGNMENT_RESPONSE_DEFAULT - rest : 0;
-	if (len > r->out->max_size)
+	size_t room, block = KNOT_EDNS_ALIGNMENT_RESPONSE_DEFAULT;
+	if (!room_left(r, opt, &room))
 		return OK;
-	if (pad > r->out->max_size - len)
-		pad = r->out->max_size - len;
-	return knot_edns_reserve_option(opt, KNOT_EDNS_OPTION_PADDING, (uint16_t)pad, &data, r->mm)
+	size_t pad = (block - (r->out->max_size - room) % block) % block;
+	uint8_t *data;
+	return knot_edns_reserve_option(
+		       opt, KNOT_EDNS_OPTION_PADDING, (uint16_t)(pad < room ? pad : room), &data, r->mm)
 		       ? ERR_NOMEM
 		       : OK;
+}
+
+/* RFC 8914 section 3: it may be left out. */
+static int put_extended_error(struct dns_reply *r, knot_rrset_t *opt)
+{
+	size_t room;
+	if (!room_left(r, opt, &room) || room < sizeof r->ede)
+		return OK;
+	return put_number(r, opt, KNOT_EDNS_OPTION_EDE, r->ede);
 }
 
 static int put_options(struct dns_reply *r, knot_rrset_t *opt)
@@ -134,9 +152,8 @@ static int put_options(struct dns_reply *r, knot_rrset_t *opt)
 	if (!err && r->keepalive)
 		err = put_number(r, opt, KNOT_EDNS_OPTION_TCP_KEEPALIVE,
 			(uint16_t)(idle < UINT16_MAX ? idle : UINT16_MAX));
-	/* A reply with an extended error has little else in it, so there is room. */
 	if (!err && r->ede != DNS_EDE_NONE)
-		err = put_number(r, opt, KNOT_EDNS_OPTION_EDE, r->ede);
+		err = put_extended_error(r, opt);
 	if (!err && r->padded)
 		err = put_padding(r, opt);
 	return err;

@@ -258,10 +258,10 @@ def test_nothing_is_told_by_default(shared):
 
 
 def test_what_is_configured_is_told(make_server):
-    one = make_server(dns={"nsid": "ns1 \u00e4", "identity": "This is ns1.", "version": "x" * 255}).start()
+    one = make_server(dns={"nsid": "ns1 \u00e4", "identity": "This is ns1.", "version": "x" * 99}).start()
     for tcp in (False, True):
         for name, text in (("id.server", b"This is ns1."), ("HostName.Bind", b"This is ns1."),
-                           ("version.server", b"x" * 255), ("version.bind", b"x" * 255)):
+                           ("version.server", b"x" * 99), ("version.bind", b"x" * 99)):
             answer = chaos(one, name, tcp=tcp)
             assert answer.rcode() == dns.rcode.NOERROR
             assert [(r.ttl, r.rdclass, r[0].strings) for r in answer.answer] == [(0, dns.rdataclass.CH, (text,))]

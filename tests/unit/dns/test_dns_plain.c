@@ -127,6 +127,28 @@ static void no_reply_is_much_longer_than_its_query(void **state)
 	assert_int_equal(r->counts[1], 0);
 }
 
+/* A query that is looked ahead at and dropped is forgotten when the next one stands in its memory. */
+static void what_was_dropped_is_forgotten(void **state)
+{
+	(void)state;
+	static uint8_t out[512];
+	struct delegate_source source = {.ctx = &fx.no_store};
+	message_begin(&fx.query, 0, 1);
+	message_question(&fx.query, "live.auth.example", T_TXT, IN);
+	struct dns_query q = {.wire = fx.query.bytes,
+		.len = message_len(&fx.query),
+		.client = {.port = 7}, /* echo */
+		.now = NOW,
+		.delegates = &source};
+	dns_look_ahead(fx.answerer, &q);
+	assert_int_equal(dns_answer(fx.answerer, &q, out, sizeof out), 0);
+	message_begin(&fx.query, 0, 1);
+	message_question(&fx.query, "none.auth.example", T_TXT, IN);
+	q.client.port = 4000;
+	reply_parse(&fx.reply, out, dns_answer(fx.answerer, &q, out, sizeof out));
+	expect_denial(&fx.reply, NXDOMAIN, "auth.example", 5);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -136,6 +158,7 @@ int main(void)
 		TEST(what_is_plain),
 		TEST(no_reply_is_much_longer_than_its_query),
 		TEST(looking_ahead_is_only_a_hint),
+		TEST(what_was_dropped_is_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

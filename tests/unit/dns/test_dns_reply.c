@@ -52,37 +52,6 @@ static void other_versions_are_badvers(void **state)
 	}
 }
 
-/* Unknown options, NSID (5001), client subnet (7871), cookie (7873), keepalive (7828), padding: ignored, not
- * echoed. */
-static void options_are_ignored(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *bytes;
-		size_t len;
-	} options[] = {
-		{"\0\3\0\0", 4},
-		{"\0\x8\0\x8\0\1\x18\0\xc6\x33\x64\0", 12},
-		{"\0\xa\0\x8"
-		 "12345678",
-			12},
-		{"\0\xb\0\0", 4},
-		{"\0\xc\0\4\0\0\0\0", 8},
-		{"\xff\xfe\0\5hello", 9},
-		{"\xff\xfe\0\1x\xff\xfe\0\1x", 10},
-		{"\0\0\0\0", 4},
-	};
-	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-		message_begin(&fx.query, 0, 1);
-		message_question(&fx.query, "live.auth.example", T_TXT, IN);
-		message_opt(&fx.query, 1232, 0, options[i].bytes, options[i].len);
-		assert_true(send_query() > 0);
-		assert_int_equal(fx.reply.rcode, NOERROR);
-		assert_int_equal(fx.reply.counts[1], 2);
-		assert_int_equal(fx.reply.opt->len, 0);
-	}
-}
-
 static void malformed_opt_is_formerr(void **state)
 {
 	(void)state;
@@ -221,7 +190,6 @@ int main(void)
 		FIXTURE_TEST(opt_answers_opt),
 		FIXTURE_TEST(do_is_copied_and_nothing_else),
 		FIXTURE_TEST(other_versions_are_badvers),
-		FIXTURE_TEST(options_are_ignored),
 		FIXTURE_TEST(malformed_opt_is_formerr),
 		FIXTURE_TEST(unknown_keys_are_badkey),
 		FIXTURE_TEST(misplaced_tsig_is_formerr),
