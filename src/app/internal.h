@@ -21,7 +21,8 @@ struct settings {
 	struct dns_cookie_secrets cookies;
 };
 
-/* Can the API use its certificate, with the rights this process has now? Says in `d` why not. */
+/* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.
+ * ERR_INVALID, ERR_NOMEM, ERR_SYSTEM. */
 int settings_check_certificate(const struct conf *c, struct diag *d) MUST_USE;
 /* Opens the store (creating it), assigns zone ids, builds the zones, closes the store. */
 int settings_bind_store(struct settings *s, struct diag *d) MUST_USE;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "app/internal.h"
-#include "tls/tls.h"
 #include "util/secure.h"
 
 static int build_zones(const struct conf *c, const uint16_t *ids, struct diag *d, struct dns_zones **out)
@@ -33,14 +32,6 @@ int app_load(const char *file, struct diag *d, struct conf **out)
 	if (rc)
 		conf_free(out);
 	return rc;
-}
-
-int settings_check_certificate(const struct conf *c, struct diag *d)
-{
-	const struct conf_api *api = &c->api;
-	if (api->tls_mode != CONF_TLS_FILES)
-		return OK;
-	return tls_check_certificate(api->tls_certificate, api->tls_key, d);
 }
 
 static int assign_ids(struct store *store, const struct conf *c, struct keeper_zone *zones, uint16_t *ids)

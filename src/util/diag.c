@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "util/log.h"
 
@@ -53,13 +55,12 @@ static PRINTF(4, 0) char *compose(
 	return n < 0 ? NULL : whole;
 }
 
-static PRINTF(5, 0) void add(
-	struct diag *d, bool warning, const char *file, unsigned line, const char *format, va_list args)
+/* Takes `text` over; NULL: there was no memory for it. */
+static void append(struct diag *d, bool warning, char *text)
 {
 	if (!warning)
 		d->errors++;
 	struct entry *e = calloc(1, sizeof *e);
-	char *text = compose(file, line, warning, format, args);
 	if (!e || !text) {
 		free(e);
 		free(text);
@@ -69,6 +70,12 @@ static PRINTF(5, 0) void add(
 	*e = (struct entry){text, warning, NULL};
 	*d->last = e;
 	d->last = &e->next;
+}
+
+static PRINTF(5, 0) void add(
+	struct diag *d, bool warning, const char *file, unsigned line, const char *format, va_list args)
+{
+	append(d, warning, compose(file, line, warning, format, args));
 }
 
 void diag_error(struct diag *d, const char *file, unsigned line, const char *format, ...)
@@ -90,6 +97,33 @@ void diag_warning(struct diag *d, const char *file, unsigned line, const char *f
 size_t diag_errors(const struct diag *d)
 {
 	return d->errors;
+}
+
+/* Each entry is its kind, its text and a NUL. */
+int diag_send(const struct diag *d, int fd)
+{
+	for (const struct entry *e = d->first; e; e = e->next)
+		if (dprintf(fd, "%c%s%c", e->warning ? 'w' : 'e', e->text, 0) < 0)
+			return ERR_SYSTEM;
+	return OK;
+}
+
+int diag_receive(struct diag *d, int fd)
+{
+	char *text = NULL;
+	size_t size = 0;
+	int own = dup(fd);
+	FILE *from = own < 0 ? NULL : fdopen(own, "r");
+	if (!from) {
+		if (own >= 0)
+			close(own);
+		return ERR_SYSTEM;
+	}
+	while (getdelim(&text, &size, 0, from) > 1)
+		append(d, text[0] == 'w', strdup(text + 1));
+	int rc = ferror(from) ? ERR_SYSTEM : OK;
+	free(text);
+	return fclose(from) ? ERR_SYSTEM : rc;
 }
 
 void diag_print(const struct diag *d, FILE *to)

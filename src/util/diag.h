@@ -22,6 +22,11 @@ void diag_warning(struct diag *d, const char *file, unsigned line, const char *f
 
 size_t diag_errors(const struct diag *d); /* warnings not counted */
 
+/* From one process to another: what was collected there is added here. `fd` stays the caller's; it is read to
+ * its end. ERR_SYSTEM. */
+int diag_send(const struct diag *d, int fd) MUST_USE;
+int diag_receive(struct diag *d, int fd) MUST_USE;
+
 /* One line each: "FILE:LINE: text" or "FILE: text" or "text", warnings with "warning: " before the text. */
 void diag_print(const struct diag *d, FILE *to);
 

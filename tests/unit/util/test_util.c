@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/address.h"
 #include "util/cursor.h"
@@ -222,6 +223,35 @@ static void siphash(void **state)
 	assert_true(h.low == 0xe6a825ba047f81a3u && h.high == 0x930255c71472f66du);
 }
 
+static void a_diag_crosses_a_pipe(void **state)
+{
+	(void)state;
+	char *text = NULL, *again = NULL;
+	size_t len, len_again;
+	int fd[2];
+	struct diag *sent = diag_new(), *got = diag_new();
+	FILE *f = open_memstream(&text, &len), *g = open_memstream(&again, &len_again);
+	assert_int_equal(pipe(fd), 0);
+	diag_warning(sent, "a\nb.yaml", 3, "odd");
+	diag_error(sent, NULL, 0, "%s", "");
+	diag_error(sent, "c", 0, "bad");
+	assert_int_equal(diag_send(sent, fd[1]), OK);
+	close(fd[1]);
+	assert_int_equal(diag_receive(got, fd[0]), OK);
+	assert_int_equal(diag_errors(got), 2);
+	diag_print(sent, f);
+	diag_print(got, g);
+	fclose(f);
+	fclose(g);
+	assert_string_equal(again, text);
+	assert_int_equal(diag_send(sent, fd[0]), ERR_SYSTEM);
+	close(fd[0]);
+	free(text);
+	free(again);
+	diag_free(&sent);
+	diag_free(&got);
+}
+
 static void a_diag_collects_everything_in_order(void **state)
 {
 	(void)state;
@@ -265,6 +295,7 @@ int main(void)
 		cmocka_unit_test(secrets),
 		cmocka_unit_test(siphash),
 		cmocka_unit_test(a_diag_collects_everything_in_order),
+		cmocka_unit_test(a_diag_crosses_a_pipe),
 		cmocka_unit_test(every_error_has_its_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
