@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/internal.h"
+#include "net/net.h"
 #include "util/log.h"
 #include "util/text.h"
 
@@ -59,6 +60,7 @@ static void announce(const struct settings *s, const struct sockets *k)
 			c->api.tls_mode == CONF_TLS_FILES ? "HTTPS" : "plain HTTP");
 	}
 	log_info("app", "the store is in %s", c->store_path);
+	net_report_kernel(k->udp[0]);
 }
 
 /* The api alone takes 2000 connections, and the usual soft limit is 1024 descriptors. With fewer than it

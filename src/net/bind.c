@@ -7,8 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/internal.h"
+
 enum {
-	UDP_BUFFER = 4 << 20, /* some 5 000 queries: what arrives while a worker is off the processor */
 	/* Bound the kernel's memory for peers that do not read, or that send while we do not. Left alone the
 	 * kernel would grow them to megabytes. */
 	TCP_SEND_BUFFER = 64 << 10,
@@ -37,31 +38,39 @@ static void grow_buffer(int fd, int forced, int plain)
 		return;
 }
 
-/* Fragments can be forged and get lost (RFC 9715 section 3.1), and so can the ICMP messages that would shrink
- * the path MTU: ours is ignored, since no answer is longer than the 1232 bytes that pass everywhere. */
-static int ignore_path_mtu(int fd, bool six)
+/* We never fragment (RFC 9715 section 3.1, R1 and R2). No answer is longer than 1232 bytes, 1280 with its
+ * headers, which every IPv6 link carries (RFC 8200 section 5). What could still make the kernel cut them up
+ * is a smaller path MTU learnt from an ICMP message, and those can be forged to have fragments to forge: so
+ * path MTUs are not believed. DF stays clear on IPv4, since with it an answer would be lost on the rare path
+ * below 1280, and nobody would tell us. An old kernel without the option is told at least not to discover
+ * MTUs; it can still be made to fragment over IPv4, so that is a fallback only. */
+static void ignore_path_mtu(int fd, bool six)
 {
-	return six ? set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT)
-		   : set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+	int e = six ? set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT)
+		    : set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+	if (e)
+		e = six ? set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)
+			: set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	(void)e; /* net_report_kernel() says what is missing, here and in the next one */
 }
 
 /* On a host with several addresses the answer must come from the one that was asked (RFC 2181 section 4.1); a
  * wildcard socket learns it with every datagram. */
-static int learn_destination(int fd, bool six)
+static void learn_destination(int fd, bool six)
 {
-	return six ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-		   : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	int e = six ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+		    : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	(void)e;
 }
 
-static int prepare_udp(int fd, const struct sockaddr_storage *at)
+static void prepare_udp(int fd, const struct sockaddr_storage *at)
 {
 	bool six = at->ss_family == AF_INET6;
 	grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-	int e = ignore_path_mtu(fd, six);
-	if (!e && is_wildcard(at))
-		e = learn_destination(fd, six);
-	return e;
+	ignore_path_mtu(fd, six);
+	if (is_wildcard(at))
+		learn_destination(fd, six);
 }
 
 /* Accepted connections inherit the options of their listener. */
@@ -82,8 +91,10 @@ static int prepare(int fd, int type, bool shared, const struct sockaddr_storage 
 	int e = shared ? set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) : OK;
 	if (!e && at->ss_family == AF_INET6)
 		e = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (!e)
-		e = type == SOCK_DGRAM ? prepare_udp(fd, at) : prepare_tcp(fd);
+	if (!e && type == SOCK_STREAM)
+		e = prepare_tcp(fd);
+	if (!e && type == SOCK_DGRAM)
+		prepare_udp(fd, at);
 	return e;
 }
 

@@ -18,6 +18,14 @@
 int net_udp_bind(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 int net_tcp_listen(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 
+/* Whether this kernel lets sockets share an endpoint. */
+bool net_can_share(void);
+
+/* Writes to the log what this kernel does not have or grant of what binding asks it for, a line each, and
+ * what follows from it. The server does without. `udp`: one of its sockets, to see how large a buffer it got.
+ */
+void net_report_kernel(int udp);
+
 enum { NET_BATCH = 64 }; /* messages at most */
 
 struct net_message {

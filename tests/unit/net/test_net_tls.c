@@ -220,15 +220,15 @@ static void round_trip(void **state)
 	}
 }
 
-/* With Nagle's algorithm a client keeps its first query until the end of its handshake is acknowledged. A
- * machine that is busy may take long once, but not each time. */
+/* With Nagle's algorithm a client keeps its first query until the end of its handshake is acknowledged. If that is
+ * delayed, it takes 40 ms at least each time; a machine that is busy may take long, too, but not always. */
 static void the_first_query_need_not_wait(void **state)
 {
 	(void)state;
 	struct toy t = toy_with_tls();
 	int64_t best = INT64_MAX;
 	toy_start(&t);
-	for (unsigned i = 0; i < 10; i++) {
+	for (unsigned i = 0; i < 200 && best >= 30; i++) {
 		struct client c = client_new(&t, "NORMAL");
 		int off = 0;
 		assert_int_equal(setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
@@ -239,7 +239,7 @@ static void the_first_query_need_not_wait(void **state)
 		best = lasted < best ? lasted : best;
 		client_drop(&c);
 	}
-	assert_true(best < 30); /* a delayed acknowledgement takes 40 at least */
+	assert_true(best < 30);
 	toy_stop(&t);
 }
 
