@@ -20,7 +20,9 @@ enum {
 	DELEGATE_LABEL_MAX = 63,
 	DELEGATE_VALUE_LEN = 43, /* base64url of a SHA-256 digest, RFC 8555 section 8.4 */
 	DELEGATE_MAX_VALUES = 32,
-	DELEGATE_MAX_PREFIXES = 32 /* entries of an allow list */
+	DELEGATE_MAX_PREFIXES = 32, /* entries of an allow list */
+	DELEGATE_MAX_KEYS = 2,      /* so that one can take the place of another without a gap */
+	DELEGATE_KEY_ID_SIZE = 16   /* a UUID */
 };
 
 struct delegate_index; /* delegate/index.h */
@@ -41,6 +43,33 @@ struct delegate_allow {
 	size_t count; /* 0: every address */
 };
 
+struct delegate_value {
+	int64_t expiry;
+	char text[DELEGATE_VALUE_LEN];
+};
+
+struct delegate_value_set {
+	size_t count;
+	struct delegate_value values[DELEGATE_MAX_VALUES]; /* oldest first, none twice */
+};
+
+/* A key as the store knows it. */
+struct delegate_stored_key {
+	uint8_t id[DELEGATE_KEY_ID_SIZE];
+	int64_t created;
+	uint8_t digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the secret */
+};
+
+/* A whole delegate: for making one, for writing it out and for reading it in again. */
+struct delegate {
+	struct delegate_id id;
+	int64_t created;
+	struct delegate_allow allow;
+	size_t key_count;
+	struct delegate_stored_key keys[DELEGATE_MAX_KEYS];
+	struct delegate_value_set values;
+};
+
 /* What registration hands out. Wipe it after use. */
 struct delegate_credentials {
 	struct delegate_id id;
@@ -57,6 +86,28 @@ struct delegate_values {
 /* The id of a zone, made on first use and never changed: it is part of every key of the store. `name` is
  * lower-case without the final dot. Store errors. */
 int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out) MUST_USE;
+
+/* The same for who only reads: ERR_NOTFOUND: the store has no such zone. ERR_STORE, ERR_SYSTEM. */
+int delegate_zone_find(struct store_snapshot *v, const char *name, uint16_t *out) MUST_USE;
+
+/* Takes one entry of the store; not OK ends the encoding. */
+typedef int delegate_emit(void *ctx, enum store_table table, const void *key, size_t key_len,
+	const void *value, size_t value_len);
+
+/* Gives emit() the entries of the store that make up a delegate, in the order in which they may be written
+ * one by one: its keys (STORE_KEYS), its earliest expiry if it has values (STORE_EXPIRY), its account
+ * (STORE_DELEGATES), and last its name (STORE_NAMES), with which it begins to exist. Account and name have
+ * the same key. ERR_RANGE: too many of something; whatever emit() returns. */
+int delegate_encode(const struct delegate *d, delegate_emit *emit, void *ctx) MUST_USE;
+
+/* Do two entries of STORE_KEYS belong to the same delegate? Also false if either is damaged. */
+bool delegate_same_owner(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len) MUST_USE;
+
+/* Reads the delegate whose entry in STORE_NAMES is given, as a walk gives it, and the rest from `v`; expired
+ * values too. ERR_NOTFOUND: the name does not exist any more. ERR_STORE: damaged; if it is only this one,
+ * store_snapshot_broken() says no. */
+int delegate_decode(struct store_snapshot *v, const uint8_t *key, size_t key_len, const uint8_t *name,
+	size_t name_len, struct delegate *out) MUST_USE;
 
 /* The values of <label>.<zone> that are live at `now`. `label` in either case, 1..63 bytes of anything. OK:
  * the delegate exists (count may be 0). ERR_NOTFOUND: there is no such delegate. ERR_STORE: unknown, say
@@ -97,6 +148,9 @@ int delegate_register(struct store_txn *t, uint16_t zone, const struct delegate_
  * ERR_FORBIDDEN: unknown id, wrong secret or address not allowed: callers cannot and shall not tell which. */
 int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
 	const struct address *client, struct delegate_id *out) MUST_USE;
+
+/* 1..63 of [a-z0-9_-], without a hyphen at either end: what can be imported. */
+bool delegate_label_valid(const char *label);
 
 /* A value is exactly 43 characters of [A-Za-z0-9_-]. */
 bool delegate_value_valid(const char *value);

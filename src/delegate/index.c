@@ -78,9 +78,9 @@ static void take_out_of_service(struct delegate_index *x)
 static int put(
 	struct delegate_index *x, const uint8_t *key, size_t key_len, const uint8_t *record, size_t len)
 {
-	static const struct value_set none = {.count = 0};
+	static const struct delegate_value_set none = {.count = 0};
 	struct delegate_id id;
-	struct value_set *set = &x->scratch;
+	struct delegate_value_set *set = &x->scratch;
 	if (delegate_key_parse(key, key_len, &id))
 		return OK; /* no name that anybody could ask for */
 	int rc = index_make_room(x);

@@ -168,7 +168,7 @@ static struct index_levels levels_of(const struct delegate_index *x)
 	return (struct index_levels){h->name_bits, h->value_bits, h->value_parity};
 }
 
-void index_put_values(struct delegate_index *x, struct hash128 name, const struct value_set *set)
+void index_put_values(struct delegate_index *x, struct hash128 name, const struct delegate_value_set *set)
 {
 	struct index_levels l = levels_of(x);
 	union value_words read,

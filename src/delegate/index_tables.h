@@ -54,7 +54,7 @@ struct delegate_index {
 	int read_fd;               /* opened for reading only; -1: given away */
 	size_t limit;              /* bytes the tables may have */
 	struct delegate_key built; /* the writer's: the build has come so far */
-	struct value_set scratch;
+	struct delegate_value_set scratch;
 };
 
 /* ---- index_memory.c ---- */
@@ -80,7 +80,7 @@ int index_make_room(struct delegate_index *x) MUST_USE;
 void index_put_name(struct delegate_index *x, uint64_t slot, unsigned flags);
 bool index_has_name(const struct delegate_index *x, uint64_t slot);
 /* At most INDEX_VALUES; none: the slot is given up. */
-void index_put_values(struct delegate_index *x, struct hash128 name, const struct value_set *set);
+void index_put_values(struct delegate_index *x, struct hash128 name, const struct delegate_value_set *set);
 
 /* ---- for readers ---- */
 

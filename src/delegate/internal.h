@@ -3,9 +3,10 @@
  *
  *   delegate key  zone id (2) | kind (1) | label        kind 1: the label is a UUID, kept as its 16 bytes
  *   names         flags (1) | count (1) | count x (expiry (8) | text (43))        oldest value first
- *   delegates     version (1) | created (8) | keys (1) | keys x key id (16) | prefixes (1) | prefixes x (16 +
- * 1) keys          version (1) | created (8) | digest (32) | delegate key expiry        earliest expiry of a
- * delegate's values (8) | delegate key -> nothing
+ *   delegates     version (1) | created (8) | keys (1) | keys x key id (16) |
+ *                 prefixes (1) | prefixes x (address (16) | bits (1))
+ *   keys          version (1) | created (8) | digest (32) | delegate key
+ *   expiry        earliest expiry of a delegate's values (8) | delegate key -> nothing
  */
 #pragma once
 
@@ -26,22 +27,29 @@ int delegate_key_of(const struct delegate_id *id, struct delegate_key *out) MUST
 /* ERR_STORE: not such a key. */
 int delegate_key_parse(const uint8_t *bytes, size_t len, struct delegate_id *out) MUST_USE;
 
-struct value {
-	int64_t expiry;
-	char text[DELEGATE_VALUE_LEN];
-};
-
-struct value_set {
-	size_t count;
-	struct value values[DELEGATE_MAX_VALUES];
-};
-
 /* There must be room. */
 void delegate_add_value(struct delegate_values *v, const char text[static DELEGATE_VALUE_LEN]);
 
 enum { NAME_RECORD_MAX = 2 + DELEGATE_MAX_VALUES * (8 + DELEGATE_VALUE_LEN) };
 
 int delegate_record_encode(
-	const struct value_set *set, uint8_t out[static NAME_RECORD_MAX], size_t *len) MUST_USE;
+	const struct delegate_value_set *set, uint8_t out[static NAME_RECORD_MAX], size_t *len) MUST_USE;
 /* ERR_NOTFOUND: flags of a name that does not exist any more. ERR_STORE: not such a record. */
-int delegate_record_decode(const uint8_t *bytes, size_t len, struct value_set *out) MUST_USE;
+int delegate_record_decode(const uint8_t *bytes, size_t len, struct delegate_value_set *out) MUST_USE;
+
+/* The key in the expiry table of a delegate whose earliest expiry is `when`. Returns its length. */
+size_t delegate_expiry_key(
+	int64_t when, const struct delegate_key *key, uint8_t out[static 8 + KEY_MAX]) MUST_USE;
+/* INT64_MAX: no values. */
+int64_t delegate_earliest(const struct delegate_value_set *set);
+
+enum {
+	ACCOUNT_MAX = 1 + 8 + 1 + DELEGATE_MAX_KEYS * DELEGATE_KEY_ID_SIZE + 1 + DELEGATE_MAX_PREFIXES * 17,
+	KEY_RECORD_MAX = 1 + 8 + SECURE_DIGEST_SIZE + KEY_MAX
+};
+
+/* Fills creation, allow list and key IDs, not the rest of the keys. ERR_STORE: not such a record. */
+int delegate_account_decode(const uint8_t *bytes, size_t len, struct delegate *out) MUST_USE;
+/* Fills creation and digest, and whose key it is. ERR_STORE: not such a record. */
+int delegate_key_record_decode(const uint8_t *bytes, size_t len, struct delegate_stored_key *out,
+	struct delegate_key *owner) MUST_USE;

@@ -48,7 +48,8 @@ int delegate_key_parse(const uint8_t *bytes, size_t len, struct delegate_id *out
 	return OK;
 }
 
-int delegate_record_encode(const struct value_set *set, uint8_t out[static NAME_RECORD_MAX], size_t *len)
+int delegate_record_encode(
+	const struct delegate_value_set *set, uint8_t out[static NAME_RECORD_MAX], size_t *len)
 {
 	struct writer w = writer_over(out, NAME_RECORD_MAX);
 	write_u8(&w, 0);
@@ -60,7 +61,7 @@ int delegate_record_encode(const struct value_set *set, uint8_t out[static NAME_
 	return writer_finish(&w, len);
 }
 
-int delegate_record_decode(const uint8_t *bytes, size_t len, struct value_set *out)
+int delegate_record_decode(const uint8_t *bytes, size_t len, struct delegate_value_set *out)
 {
 	struct reader r = reader_over(bytes, len);
 	uint8_t flags = read_u8(&r);
@@ -76,4 +77,22 @@ int delegate_record_decode(const uint8_t *bytes, size_t len, struct value_set *o
 			memcpy(out->values[i].text, text, DELEGATE_VALUE_LEN);
 	}
 	return reader_finish(&r) ? ERR_STORE : OK;
+}
+
+int64_t delegate_earliest(const struct delegate_value_set *set)
+{
+	int64_t min = INT64_MAX;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->values[i].expiry < min)
+			min = set->values[i].expiry;
+	return min;
+}
+
+size_t delegate_expiry_key(int64_t when, const struct delegate_key *key, uint8_t out[static 8 + KEY_MAX])
+{
+	struct writer w = writer_over(out, 8 + KEY_MAX);
+	size_t len = 0;
+	write_u64(&w, (uint64_t)when);
+	write_bytes(&w, key->bytes, key->len);
+	return writer_finish(&w, &len) ? 0 : len;
 }

@@ -8,16 +8,19 @@
 static const char zone_prefix[] = "zone:";
 static const char next_zone_key[] = "next-zone";
 
+static int parse_u16(const uint8_t *bytes, size_t len, uint16_t *out)
+{
+	struct reader r = reader_over(bytes, len);
+	*out = read_u16(&r);
+	return reader_finish(&r) ? ERR_STORE : OK;
+}
+
 static int read_meta_u16(struct store_txn *t, const void *key, size_t key_len, uint16_t *out)
 {
 	uint8_t bytes[8];
 	size_t len;
 	int rc = store_txn_get(t, STORE_META, key, key_len, bytes, sizeof bytes, &len);
-	if (rc)
-		return rc;
-	struct reader r = reader_over(bytes, len);
-	*out = read_u16(&r);
-	return reader_finish(&r) ? ERR_STORE : OK;
+	return rc ? rc : parse_u16(bytes, len, out);
 }
 
 static int write_meta_u16(struct store_txn *t, const void *key, size_t key_len, uint16_t value)
@@ -26,14 +29,29 @@ static int write_meta_u16(struct store_txn *t, const void *key, size_t key_len, 
 	return store_txn_put(t, STORE_META, key, key_len, bytes, sizeof bytes);
 }
 
+/* Zone names may be longer than a key of the store: their digest serves as the key. */
+enum { ZONE_KEY = sizeof zone_prefix - 1 + SECURE_DIGEST_SIZE };
+
+static int zone_key(const char *name, uint8_t out[static ZONE_KEY])
+{
+	memcpy(out, zone_prefix, sizeof zone_prefix - 1);
+	return secure_sha256(name, strlen(name), out + sizeof zone_prefix - 1);
+}
+
+int delegate_zone_find(struct store_snapshot *v, const char *name, uint16_t *out)
+{
+	uint8_t key[ZONE_KEY], bytes[8];
+	size_t len;
+	int rc = zone_key(name, key);
+	rc = rc ? rc : store_snapshot_get(v, STORE_META, key, sizeof key, bytes, sizeof bytes, &len);
+	return rc ? rc : parse_u16(bytes, len, out);
+}
+
 int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out)
 {
-	/* Zone names may be longer than a key of the store: their digest serves as the key. */
-	uint8_t key[sizeof zone_prefix - 1 + SECURE_DIGEST_SIZE];
-	memcpy(key, zone_prefix, sizeof zone_prefix - 1);
-	if (secure_sha256(name, strlen(name), key + sizeof zone_prefix - 1))
-		return ERR_SYSTEM;
-	int rc = read_meta_u16(t, key, sizeof key, out);
+	uint8_t key[ZONE_KEY];
+	int rc = zone_key(name, key);
+	rc = rc ? rc : read_meta_u16(t, key, sizeof key, out);
 	if (rc != ERR_NOTFOUND)
 		return rc;
 	uint16_t next = 0;
@@ -45,6 +63,17 @@ int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out)
 	*out = next;
 	rc = write_meta_u16(t, next_zone_key, sizeof next_zone_key - 1, (uint16_t)(next + 1));
 	return rc ? rc : write_meta_u16(t, key, sizeof key, next);
+}
+
+bool delegate_label_valid(const char *label)
+{
+	size_t len = strlen(label);
+	if (!len || len > DELEGATE_LABEL_MAX || label[0] == '-' || label[len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (text_lower((uint8_t)label[i]) != (uint8_t)label[i])
+			return false;
+	return text_is_base64url(label, len);
 }
 
 bool delegate_value_valid(const char *value)
@@ -64,7 +93,7 @@ int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label,
 {
 	struct delegate_key key;
 	uint8_t record[NAME_RECORD_MAX];
-	struct value_set set;
+	struct delegate_value_set set;
 	size_t len;
 	out->count = 0;
 	if (delegate_key_make(zone, label, label_len, &key))
@@ -103,7 +132,7 @@ int delegate_lookup(const struct delegate_source *s, const struct delegate_name 
 	return v ? delegate_read(v, n->zone, n->label, n->len, now, out) : ERR_STORE;
 }
 
-static int load(struct store_txn *t, const struct delegate_key *key, struct value_set *out)
+static int load(struct store_txn *t, const struct delegate_key *key, struct delegate_value_set *out)
 {
 	uint8_t record[NAME_RECORD_MAX];
 	size_t len;
@@ -111,56 +140,39 @@ static int load(struct store_txn *t, const struct delegate_key *key, struct valu
 	return rc ? rc : delegate_record_decode(record, len, out);
 }
 
-static int64_t earliest(const struct value_set *set)
-{
-	int64_t min = INT64_MAX;
-	for (size_t i = 0; i < set->count; i++)
-		if (set->values[i].expiry < min)
-			min = set->values[i].expiry;
-	return min;
-}
-
-static size_t expiry_key(int64_t when, const struct delegate_key *key, uint8_t out[static 8 + KEY_MAX])
-{
-	struct writer w = writer_over(out, 8 + KEY_MAX);
-	size_t len = 0;
-	write_u64(&w, (uint64_t)when);
-	write_bytes(&w, key->bytes, key->len);
-	return writer_finish(&w, &len) ? 0 : len;
-}
-
 /* Writes the set and moves the delegate's one entry in the expiry table from `was` to the set's earliest
  * expiry. */
-static int save(struct store_txn *t, const struct delegate_key *key, const struct value_set *set, int64_t was)
+static int save(struct store_txn *t, const struct delegate_key *key, const struct delegate_value_set *set,
+	int64_t was)
 {
 	uint8_t record[NAME_RECORD_MAX], entry[8 + KEY_MAX];
 	size_t len;
-	int64_t is = earliest(set);
+	int64_t is = delegate_earliest(set);
 	int rc = delegate_record_encode(set, record, &len);
 	if (rc)
 		return rc;
 	rc = store_txn_put(t, STORE_NAMES, key->bytes, key->len, record, len);
 	if (!rc && was != is && was != INT64_MAX)
-		rc = store_txn_delete(t, STORE_EXPIRY, entry, expiry_key(was, key, entry));
+		rc = store_txn_delete(t, STORE_EXPIRY, entry, delegate_expiry_key(was, key, entry));
 	if (!rc && was != is && is != INT64_MAX)
-		rc = store_txn_put(t, STORE_EXPIRY, entry, expiry_key(is, key, entry), "", 0);
+		rc = store_txn_put(t, STORE_EXPIRY, entry, delegate_expiry_key(is, key, entry), "", 0);
 	return rc;
 }
 
-static void remove_at(struct value_set *set, size_t i)
+static void remove_at(struct delegate_value_set *set, size_t i)
 {
 	set->count--;
 	memmove(&set->values[i], &set->values[i + 1], (set->count - i) * sizeof set->values[0]);
 }
 
-static void remove_expired(struct value_set *set, int64_t now)
+static void remove_expired(struct delegate_value_set *set, int64_t now)
 {
 	for (size_t i = set->count; i-- > 0;)
 		if (set->values[i].expiry <= now)
 			remove_at(set, i);
 }
 
-static struct value *find(struct value_set *set, const char *text)
+static struct delegate_value *find(struct delegate_value_set *set, const char *text)
 {
 	for (size_t i = 0; i < set->count; i++)
 		if (memcmp(set->values[i].text, text, DELEGATE_VALUE_LEN) == 0)
@@ -172,7 +184,7 @@ static struct value *find(struct value_set *set, const char *text)
  * under which the store knows it. Errors of delegate_put(). */
 struct change {
 	struct delegate_key key;
-	struct value_set set;
+	struct delegate_value_set set;
 	int64_t was;
 };
 
@@ -185,7 +197,7 @@ static int begin_change(
 	rc = rc ? rc : load(t, &out->key, &out->set);
 	if (rc)
 		return rc;
-	out->was = earliest(&out->set);
+	out->was = delegate_earliest(&out->set);
 	remove_expired(&out->set, now);
 	return OK;
 }
@@ -197,7 +209,7 @@ int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *
 	int rc = begin_change(t, id, value, now, &c);
 	if (rc)
 		return rc;
-	struct value *slot = find(&c.set, value);
+	struct delegate_value *slot = find(&c.set, value);
 	if (!slot) {
 		size_t max =
 			rules->max_values < DELEGATE_MAX_VALUES ? rules->max_values : DELEGATE_MAX_VALUES;
@@ -216,7 +228,7 @@ int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const c
 	int rc = begin_change(t, id, value, now, &c);
 	if (rc)
 		return rc;
-	struct value *slot = find(&c.set, value);
+	struct delegate_value *slot = find(&c.set, value);
 	if (slot)
 		remove_at(&c.set, (size_t)(slot - c.set.values));
 	return save(t, &c.key, &c.set, c.was);
@@ -226,7 +238,7 @@ int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const c
 static int sweep_entry(struct store_txn *t, const uint8_t *entry, size_t len, int64_t when, int64_t now)
 {
 	struct delegate_key key;
-	struct value_set set;
+	struct delegate_value_set set;
 	if (len <= 8 || len - 8 > sizeof key.bytes)
 		return store_txn_delete(t, STORE_EXPIRY, entry, len);
 	key.len = len - 8;

@@ -146,6 +146,16 @@ int prefix_parse(const char *text, size_t len, struct prefix *out)
 	return OK;
 }
 
+void prefix_format(const struct prefix *p, char out[static PREFIX_TEXT])
+{
+	char host[ADDRESS_TEXT] = "";
+	/* Shorter than /96 it is IPv6, whatever the host bits look like. */
+	bool four = address_is_ipv4(&p->base) && p->bits >= 96;
+	if (!inet_ntop(four ? AF_INET : AF_INET6, p->base.bytes + (four ? 12 : 0), host, sizeof host))
+		host[0] = 0;
+	snprintf(out, PREFIX_TEXT, "%s/%d", host, p->bits - (four ? 96 : 0));
+}
+
 bool prefix_contains(const struct prefix *p, const struct address *a)
 {
 	/* A short IPv6 prefix such as ::/0 covers the mapped form, but does not mean IPv4. */

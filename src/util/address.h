@@ -24,7 +24,7 @@ struct endpoint {
 	uint16_t port; /* host byte order */
 };
 
-enum { ADDRESS_TEXT = 46, ENDPOINT_TEXT = 56 }; /* sizes of text buffers, with the NUL */
+enum { ADDRESS_TEXT = 46, ENDPOINT_TEXT = 56, PREFIX_TEXT = 50 }; /* sizes of text buffers, with the NUL */
 
 bool address_is_ipv4(const struct address *a);
 bool address_is_loopback(const struct address *a);
@@ -51,4 +51,6 @@ void endpoint_format(const struct endpoint *e, char out[static ENDPOINT_TEXT]);
 /* CIDR notation. Host bits may be set (they are ignored), brackets around an IPv6 address are accepted, a
  * bare address is ERR_INVALID: that is what acme-dns clients rely on (net.ParseCIDR). */
 int prefix_parse(const char *text, size_t len, struct prefix *out) MUST_USE;
+/* What prefix_parse() reads as the same prefix, host bits included. */
+void prefix_format(const struct prefix *p, char out[static PREFIX_TEXT]);
 bool prefix_contains(const struct prefix *p, const struct address *a);

@@ -21,9 +21,10 @@ static bool dash_at(size_t i)
 	return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
+static const char hex[] = "0123456789abcdef";
+
 void text_from_uuid(const uint8_t uuid[static 16], char out[static 37])
 {
-	static const char hex[] = "0123456789abcdef";
 	size_t n = 0;
 	for (size_t i = 0; i < 16; i++) {
 		if (dash_at(n))
@@ -40,6 +41,28 @@ static int hex_value(char c)
 		return c - '0';
 	c = (char)text_lower((uint8_t)c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void text_hex(const uint8_t *data, size_t len, char *out)
+{
+	for (size_t i = 0; i < len; i++) {
+		*out++ = hex[data[i] >> 4];
+		*out++ = hex[data[i] & 15];
+	}
+	*out = 0;
+}
+
+int text_from_hex(const char *s, size_t digits, uint8_t *out, size_t len)
+{
+	if (digits != 2 * len)
+		return ERR_INVALID;
+	for (size_t i = 0; i < len; i++) {
+		int high = hex_value(s[2 * i]), low = hex_value(s[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return ERR_INVALID;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return OK;
 }
 
 int text_to_uuid(const char *s, size_t len, uint8_t out[static 16])

@@ -26,5 +26,10 @@ int text_to_uuid(const char *s, size_t len, uint8_t out[static 16]) MUST_USE;
  * least. */
 void text_base64url(const uint8_t *data, size_t len, char *out);
 
+/* Lower-case hexadecimal. text_from_hex takes either case and exactly 2 * len digits; ERR_INVALID otherwise.
+ */
+void text_hex(const uint8_t *data, size_t len, char *out); /* `out` holds 2 * len + 1 */
+int text_from_hex(const char *s, size_t digits, uint8_t *out, size_t len) MUST_USE;
+
 /* snprintf that reports truncation: ERR_RANGE (out then holds a terminated prefix). */
 int text_format(char *out, size_t cap, const char *format, ...) PRINTF(3, 4) MUST_USE;

@@ -4,6 +4,7 @@
 #include "delegate/delegate.h"
 #include "delegate/limits.h"
 #include "tempdir.h"
+#include "util/text.h"
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };
 
@@ -103,6 +104,10 @@ static void a_zone_keeps_its_id(void **state)
 	assert_int_equal(delegate_zone_id(t, "auth.example.org", &again), OK);
 	commit(t);
 	assert_int_equal(again, zone);
+	assert_int_equal(store_snapshot_renew(view), OK);
+	assert_int_equal(delegate_zone_find(view, "auth.example.org", &again), OK);
+	assert_int_equal(again, zone);
+	assert_int_equal(delegate_zone_find(view, "unknown.example", &again), ERR_NOTFOUND);
 	assert_int_not_equal(other, zone);
 }
 
@@ -311,6 +316,125 @@ static void an_allow_list_is_held(void **state)
 	assert_int_equal(authenticate(c.key_id, c.secret, "::1", &id), ERR_FORBIDDEN);
 }
 
+/* ---- whole delegates ---- */
+
+static int put_entry(
+	void *ctx, enum store_table table, const void *key, size_t key_len, const void *data, size_t data_len)
+{
+	return store_txn_put(ctx, table, key, key_len, data, data_len);
+}
+
+static int put_only_keys(
+	void *ctx, enum store_table table, const void *key, size_t key_len, const void *data, size_t data_len)
+{
+	return table == STORE_KEYS ? put_entry(ctx, table, key, key_len, data, data_len) : ERR_CLOSED;
+}
+
+static bool read_one(void *ctx, const uint8_t *key, size_t key_len, const uint8_t *data, size_t data_len)
+{
+	assert_int_equal(delegate_decode(view, key, key_len, data, data_len, ctx), OK);
+	return true;
+}
+
+/* The only delegate of the store. */
+static struct delegate the_one(void)
+{
+	struct delegate d;
+	bool more;
+	assert_int_equal(store_snapshot_renew(view), OK);
+	assert_int_equal(store_snapshot_walk(view, STORE_NAMES, NULL, 0, 1, read_one, &d, &more), OK);
+	return d;
+}
+
+static struct delegate an_example(void)
+{
+	struct delegate d = {.id = {zone, "web-1"}, .created = 5, .key_count = 2, .values.count = 2};
+	d.allow.count = 1;
+	assert_int_equal(prefix_parse("192.0.2.0/24", 12, &d.allow.prefixes[0]), OK);
+	for (uint8_t i = 0; i < 2; i++) {
+		char secret[2] = {(char)('a' + i), 0};
+		d.keys[i] = (struct delegate_stored_key){.id = {i, 1, 2}, .created = 6 + i};
+		assert_int_equal(secure_sha256(secret, 1, d.keys[i].digest), OK);
+		d.values.values[i].expiry = HOUR - i;
+		memcpy(d.values.values[i].text, value(i + 1), DELEGATE_VALUE_LEN);
+	}
+	return d;
+}
+
+static void a_delegate_is_read_as_it_was_written(void **state)
+{
+	(void)state;
+	struct delegate d = an_example();
+	struct delegate_id id;
+	int64_t next;
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_encode(&d, put_entry, t), OK);
+	commit(t);
+	struct delegate back = the_one();
+	assert_int_equal(back.id.zone, zone);
+	assert_string_equal(back.id.label, "web-1");
+	assert_true(back.created == 5);
+	assert_int_equal(back.key_count, 2);
+	assert_memory_equal(back.keys, d.keys, sizeof d.keys);
+	assert_int_equal(back.allow.count, 1);
+	assert_memory_equal(&back.allow.prefixes[0], &d.allow.prefixes[0], sizeof(struct prefix));
+	assert_int_equal(back.values.count, 2);
+	assert_memory_equal(back.values.values, d.values.values, 2 * sizeof d.values.values[0]);
+	/* It is like any other: its keys open it, its values expire. */
+	assert_int_equal(authenticate("00010200-0000-0000-0000-000000000000", "a", "192.0.2.1", &id), OK);
+	assert_string_equal(id.label, "web-1");
+	assert_int_equal(authenticate("01010200-0000-0000-0000-000000000000", "b", "192.0.2.1", &id), OK);
+	assert_int_equal(
+		authenticate("01010200-0000-0000-0000-000000000000", "b", "192.0.3.1", &id), ERR_FORBIDDEN);
+	assert_int_equal(sweep(HOUR - 1, 10, &next), OK);
+	assert_true(next == HOUR);
+	assert_int_equal(the_one().values.count, 1);
+}
+
+static void what_registration_makes_can_be_read(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	char id[SECURE_UUID_LEN + 1];
+	uint8_t digest[SECURE_DIGEST_SIZE];
+	assert_int_equal(put(&c, value(1), 0), OK);
+	struct delegate d = the_one();
+	assert_string_equal(d.id.label, c.id.label);
+	assert_int_equal(d.key_count, 1);
+	text_from_uuid(d.keys[0].id, id);
+	assert_string_equal(id, c.key_id);
+	assert_int_equal(secure_sha256(c.secret, strlen(c.secret), digest), OK);
+	assert_memory_equal(d.keys[0].digest, digest, sizeof digest);
+	assert_int_equal(d.values.count, 1);
+}
+
+/* What an import that was interrupted leaves: keys without their delegate. They are like unknown ones. */
+static void a_key_without_its_delegate_opens_nothing(void **state)
+{
+	(void)state;
+	struct delegate d = an_example();
+	struct delegate_id id;
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_encode(&d, put_only_keys, t), ERR_CLOSED);
+	commit(t);
+	assert_int_equal(
+		authenticate("00010200-0000-0000-0000-000000000000", "a", "192.0.2.1", &id), ERR_FORBIDDEN);
+}
+
+static void too_many_of_something_is_refused(void **state)
+{
+	(void)state;
+	struct store_txn *t = begin();
+	struct delegate keys = an_example(), prefixes = keys, values = keys;
+	keys.key_count = DELEGATE_MAX_KEYS + 1;
+	prefixes.allow.count = DELEGATE_MAX_PREFIXES + 1;
+	values.values.count = DELEGATE_MAX_VALUES + 1;
+	assert_int_equal(delegate_encode(&keys, put_entry, t), ERR_RANGE);
+	assert_int_equal(delegate_encode(&prefixes, put_entry, t), ERR_RANGE);
+	assert_int_equal(delegate_encode(&values, put_entry, t), ERR_RANGE);
+	commit(t);
+}
+
 static int take(struct limits *l, const char *from, int64_t now, uint32_t *wait)
 {
 	struct address client;
@@ -367,6 +491,10 @@ int main(void)
 		TEST(refreshing_for_ever_leaves_one_expiry_entry),
 		TEST(a_key_opens_its_delegate_only),
 		TEST(an_allow_list_is_held),
+		TEST(a_delegate_is_read_as_it_was_written),
+		TEST(what_registration_makes_can_be_read),
+		TEST(a_key_without_its_delegate_opens_nothing),
+		TEST(too_many_of_something_is_refused),
 		cmocka_unit_test(limits_are_per_address_and_per_day),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

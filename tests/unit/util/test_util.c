@@ -155,6 +155,39 @@ static void prefixes(void **state)
 		assert_int_equal(prefix_parse(bad[i], strlen(bad[i]), &p), ERR_INVALID);
 }
 
+static void a_prefix_is_written_as_it_is_read(void **state)
+{
+	(void)state;
+	static const char *const same[] = {"192.0.2.0/24", "192.0.2.7/24", "0.0.0.0/0", "255.255.255.255/32",
+		"::/0", "2001:db8::/32", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/128", "::ffff:1.2.3.4/95"};
+	char text[PREFIX_TEXT];
+	struct prefix p;
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+		assert_int_equal(prefix_parse(same[i], strlen(same[i]), &p), OK);
+		prefix_format(&p, text);
+		assert_string_equal(text, same[i]);
+	}
+	/* The same prefix in another notation. */
+	assert_int_equal(prefix_parse("::ffff:1.2.3.4/120", 18, &p), OK);
+	prefix_format(&p, text);
+	assert_string_equal(text, "1.2.3.4/24");
+}
+
+static void hexadecimal(void **state)
+{
+	(void)state;
+	uint8_t bytes[3] = {0x00, 0xa9, 0xff}, back[3];
+	char text[7];
+	text_hex(bytes, sizeof bytes, text);
+	assert_string_equal(text, "00a9ff");
+	assert_int_equal(text_from_hex("00A9fF", 6, back, 3), OK);
+	assert_memory_equal(back, bytes, 3);
+	assert_int_equal(text_from_hex("00a9f", 5, back, 3), ERR_INVALID);
+	assert_int_equal(text_from_hex("00a9ff0", 7, back, 3), ERR_INVALID);
+	assert_int_equal(text_from_hex("00a9fg", 6, back, 3), ERR_INVALID);
+	assert_int_equal(text_from_hex("00a9f ", 6, back, 3), ERR_INVALID);
+}
+
 static void uuids(void **state)
 {
 	(void)state;
@@ -290,6 +323,8 @@ int main(void)
 		cmocka_unit_test(addresses_and_endpoints),
 		cmocka_unit_test(loopback),
 		cmocka_unit_test(prefixes),
+		cmocka_unit_test(a_prefix_is_written_as_it_is_read),
+		cmocka_unit_test(hexadecimal),
 		cmocka_unit_test(uuids),
 		cmocka_unit_test(base64url),
 		cmocka_unit_test(secrets),
