@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
 	{"serve", cmd_serve, "run the server"},
 	{"config", cmd_config, "check, print or start a configuration"},
+	{"import", cmd_import, "read delegates from a file into the store"},
+	{"export", cmd_export, "write the delegates of the store to a file"},
 };
 
 static void help(FILE *to)

@@ -2,6 +2,8 @@
 /* The server as a whole: the only room that knows all rooms. Supervisor, children, privileges, sandbox. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "conf/conf.h"
@@ -20,3 +22,22 @@ int app_load(const char *file, struct diag *d, struct conf **out) MUST_USE;
  * could not start, APP_FAILED when it had to give up. In a child process it returns that child's exit status.
  */
 int app_serve(const char *file);
+
+struct app_import {
+	const char *file;   /* configuration; NULL: the local instance */
+	const char *input;  /* "-": standard input */
+	const char *folder; /* for temporary files; NULL: the store's */
+	size_t memory;      /* bytes to sort in */
+	bool keep_going;    /* import what is good although there are bad lines */
+};
+
+enum { APP_IMPORT_MEMORY = 256 << 20, APP_IMPORT_MEMORY_MIN = 8 << 20 };
+
+/* Reads delegates from a file into the store (doc/data-format.md), as the account the server runs as and only
+ * while it is not running. Prints what is wrong and a summary on standard error, and progress if that is a
+ * terminal. Returns the exit status: APP_FAILED also when bad lines were left out. */
+int app_import(const struct app_import *i);
+
+/* Writes all delegates of the store to a file ("-": standard output). The server may be running. Returns the
+ * exit status: APP_FAILED also when delegates had to be left out. */
+int app_export(const char *file, const char *output);

@@ -95,6 +95,17 @@ int privileges_check_files(const struct conf *c, struct diag *d) MUST_USE;
  * capability. Says in `d` what is wrong. */
 int privileges_drop(const struct conf *c, struct diag *d) MUST_USE;
 
+/* The same for who only reads the store: creates no folder. */
+int privileges_drop_to_read(const struct conf *c, struct diag *d) MUST_USE;
+
+/* ---- lock.c ---- */
+
+/* One writer per store: the server, or an import. The lock belongs to the open file, which every child
+ * inherits until it closes it, and goes with the last of them. *fd: the locked file, or -1. ERR_BUSY, said in
+ * `d`; ERR_SYSTEM.
+ */
+int store_lock(const struct conf *c, struct diag *d, int *fd) MUST_USE;
+
 /* ---- sandbox.c ---- */
 
 enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API };

@@ -130,6 +130,18 @@ static int drop_capabilities(struct diag *d)
 	return ERR_SYSTEM;
 }
 
+/* Started as root: which account to become. */
+static const struct passwd *choose_user(const struct conf *c, struct diag *d)
+{
+	const struct passwd *p = find_user(c, d);
+	if (p && !c->user && strcmp(p->pw_name, fallback_user) == 0)
+		log_warning("app",
+			"running as \"%s\", because there is no account \"%s\"; create one with: "
+			"useradd --system --no-create-home --shell /usr/sbin/nologin %s",
+			fallback_user, default_user, default_user);
+	return p;
+}
+
 int privileges_drop(const struct conf *c, struct diag *d)
 {
 	int rc = make_parents(c->store_path, d);
@@ -139,14 +151,17 @@ int privileges_drop(const struct conf *c, struct diag *d)
 		rc = make_folder(c->store_path, geteuid(), getegid(), d);
 		return rc ? rc : drop_capabilities(d);
 	}
-	const struct passwd *p = find_user(c, d);
+	const struct passwd *p = choose_user(c, d);
 	if (!p)
 		return ERR_NOTFOUND;
-	if (!c->user && strcmp(p->pw_name, fallback_user) == 0)
-		log_warning("app",
-			"running as \"%s\", because there is no account \"%s\"; create one with: "
-			"useradd --system --no-create-home --shell /usr/sbin/nologin %s",
-			fallback_user, default_user, default_user);
 	rc = make_folder(c->store_path, p->pw_uid, p->pw_gid, d);
 	return rc ? rc : become(p, d);
+}
+
+int privileges_drop_to_read(const struct conf *c, struct diag *d)
+{
+	if (geteuid() != 0)
+		return drop_capabilities(d);
+	const struct passwd *p = choose_user(c, d);
+	return p ? become(p, d) : ERR_NOTFOUND;
 }

@@ -1,43 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/internal.h"
 #include "net/net.h"
 #include "util/log.h"
-#include "util/text.h"
 
 enum { DESCRIPTORS = 4096 }; /* per process, besides DNS connections: the api's, and room to spare */
-
-/* One server per store. The lock belongs to the open file, which every child inherits until it closes it, and
- * goes with the last of them. *fd: the locked file. */
-static int lock_store(const struct conf *c, struct diag *d, int *fd)
-{
-	char path[4096], owner[32] = "";
-	if (text_format(path, sizeof path, "%s/serve.lock", c->store_path))
-		return ERR_RANGE;
-	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*fd < 0) {
-		diag_error(d, c->store_path, 0, "cannot write to the store's folder: %s", strerror(errno));
-		return ERR_SYSTEM;
-	}
-	if (flock(*fd, LOCK_EX | LOCK_NB)) {
-		ssize_t n = pread(*fd, owner, sizeof owner - 1, 0);
-		owner[n > 0 ? strcspn(owner, "\n") : 0] = 0;
-		diag_error(d, c->store_path, 0, "the store is in use by another acme-delegate%s%s",
-			*owner ? ", process " : "", owner);
-		return ERR_BUSY;
-	}
-	if (ftruncate(*fd, 0) || dprintf(*fd, "%d\n", (int)getpid()) < 0)
-		log_debug("app", "cannot note the process in %s",
-			path); /* a full disk must not keep DNS from starting */
-	return OK;
-}
 
 static void announce(const struct settings *s, const struct sockets *k)
 {
@@ -119,7 +91,7 @@ static int start(const char *file, struct diag *d, int *status)
 	rc = privileges_drop(s.conf, d);
 	if (rc)
 		goto close_sockets;
-	rc = lock_store(s.conf, d, &lock);
+	rc = store_lock(s.conf, d, &lock);
 	if (rc)
 		goto close_lock;
 	rc = settings_bind_store(&s, d);

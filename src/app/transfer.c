@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Import and export as a person runs them: configuration, files, privileges, lock, what is said meanwhile. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "bulk/bulk.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+enum { BAD_SHOWN = 20, PROGRESS_MS = 1000, NUMBER = 32 };
+
+_Static_assert((int)APP_IMPORT_MEMORY_MIN == (int)BULK_MEMORY_MIN, "the command line says what is needed");
+
+/* What an import or export keeps open. */
+struct transfer {
+	struct conf *conf;
+	struct diag *d;
+	struct store *store;
+	struct bulk_zone *zones;
+	size_t zone_count;
+	const char *name; /* of input or output, for messages */
+	int fd, lock, stop;
+	bool named;    /* not standard input or output */
+	bool terminal; /* somebody may be watching */
+	int64_t started, shown;
+	uint64_t bad;
+};
+
+/* ---- saying ---- */
+
+/* "9 999 998" */
+static const char *grouped(uint64_t n, char out[static NUMBER])
+{
+	char *at = out + NUMBER - 1;
+	*at = 0;
+	for (unsigned digits = 0; digits == 0 || n; digits++, n /= 10) {
+		if (digits && digits % 3 == 0)
+			*--at = ' ';
+		*--at = (char)('0' + n % 10);
+	}
+	return at;
+}
+
+static void clear_progress(struct transfer *t)
+{
+	if (t->shown)
+		fputs("\r\033[K", stderr);
+	t->shown = 0;
+}
+
+static void show_progress(void *ctx, enum bulk_phase phase, uint64_t done, uint64_t total)
+{
+	static const char *const doing[] = {"read", "checked", "written"};
+	struct transfer *t = ctx;
+	int64_t now = clock_mono_ms();
+	char a[NUMBER], b[NUMBER];
+	if (!t->terminal || now - (t->shown ? t->shown : t->started) < PROGRESS_MS)
+		return;
+	t->shown = now;
+	fprintf(stderr, "\r\033[K%s %s%s%s", grouped(done, a), doing[phase], total ? " of " : "",
+		total ? grouped(total, b) : "");
+	fflush(stderr);
+}
+
+static void show_bad(void *ctx, uint64_t line, const char *why)
+{
+	struct transfer *t = ctx;
+	clear_progress(t);
+	t->bad++;
+	if (t->bad <= BAD_SHOWN && line)
+		fprintf(stderr, "%s:%llu: %s\n", t->name, (unsigned long long)line, why);
+	else if (t->bad <= BAD_SHOWN)
+		fprintf(stderr, "%s: %s\n", t->conf->store_path, why);
+	else if (t->bad == BAD_SHOWN + 1)
+		fputs("... more of them are counted, not shown\n", stderr);
+}
+
+static long long seconds(const struct transfer *t)
+{
+	return (long long)(clock_mono_ms() - t->started + 500) / 1000;
+}
+
+/* ---- what both need ---- */
+
+/* SIGINT and SIGTERM become readable. A file that may not grow is then an error, not a signal. */
+static int stop_fd(void)
+{
+	sigset_t stop;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &stop, NULL) || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return -1;
+	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Loads the configuration and opens the file, while there are still the rights to. */
+static int open_transfer(struct transfer *t, const char *file, const char *path, int flags)
+{
+	bool standard = strcmp(path, "-") == 0, reading = flags == O_RDONLY;
+	*t = (struct transfer){.fd = -1,
+		.lock = -1,
+		.stop = -1,
+		.name = standard ? (reading ? "standard input" : "standard output") : path,
+		.named = !standard,
+		.terminal = isatty(STDERR_FILENO),
+		.started = clock_mono_ms()};
+	t->d = diag_new();
+	int rc = t->d ? app_load(file, t->d, &t->conf) : ERR_NOMEM;
+	if (rc)
+		return rc;
+	t->stop = stop_fd();
+	if (t->stop < 0)
+		return ERR_SYSTEM;
+	t->fd = standard ? dup(reading ? STDIN_FILENO : STDOUT_FILENO) : open(path, flags | O_CLOEXEC, 0600);
+	if (t->fd >= 0)
+		return OK;
+	diag_error(t->d, t->name, 0, "cannot open it: %s", strerror(errno));
+	return ERR_SYSTEM;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Says what went wrong if that was not said yet. Returns the exit status. */
+static int close_transfer(struct transfer *t, int rc, const char *what)
+{
+	clear_progress(t);
+	store_close(&t->store);
+	close_fd(&t->fd);
+	close_fd(&t->lock);
+	close_fd(&t->stop);
+	free(t->zones);
+	if (t->d)
+		diag_print(t->d, stderr);
+	if (rc && (!t->d || !diag_errors(t->d)))
+		fprintf(stderr, "%s: %s\n", what, error_text(rc));
+	int status = !rc ? APP_OK : t->conf ? APP_FAILED : APP_USAGE;
+	conf_free(&t->conf);
+	diag_free(&t->d);
+	return status;
+}
+
+/* ---- import ---- */
+
+/* Gives the zones their ids as a start of the server does, and opens the store. */
+static int open_for_import(struct transfer *t)
+{
+	struct settings s = {.conf = t->conf};
+	int rc = privileges_drop(t->conf, t->d);
+	rc = rc ? rc : store_lock(t->conf, t->d, &t->lock);
+	rc = rc ? rc : settings_bind_store(&s, t->d);
+	t->zones = rc ? NULL : calloc(t->conf->zone_count, sizeof *t->zones);
+	if (!rc && !t->zones)
+		rc = ERR_NOMEM;
+	for (; !rc && t->zone_count < t->conf->zone_count; t->zone_count++)
+		t->zones[t->zone_count] = (struct bulk_zone){
+			t->conf->zones[t->zone_count].name, s.keeper_zones[t->zone_count].id};
+	s.conf = NULL; /* stays ours */
+	settings_free(&s);
+	return rc ? rc : store_open(t->conf->store_path, STORE_WRITE, t->d, &t->store);
+}
+
+static void explain_import(struct transfer *t, int rc, const struct bulk_import_result *n, const char *folder)
+{
+	const char *store = t->conf->store_path;
+	const char *left = n->writing ? "what was imported stays, and the same import run again completes it"
+				      : "nothing was imported";
+	char bad[NUMBER];
+	if (rc == ERR_INVALID)
+		diag_error(t->d, t->name, 0,
+			"%s bad line%s, so nothing was imported; correct them, or leave them out with --keep-going",
+			grouped(n->bad, bad), n->bad == 1 ? "" : "s");
+	else if (rc == ERR_FORMAT)
+		diag_error(t->d, t->name, 1,
+			"written by a newer version in a format this one does not know; %s", left);
+	else if (rc == ERR_CLOSED)
+		diag_error(t->d, NULL, 0, "interrupted; %s", left);
+	else if (rc == ERR_FULL && n->writing)
+		diag_error(t->d, store, 0, "the disk is full or refuses writes; %s", left);
+	else if (rc == ERR_FULL)
+		diag_error(t->d, folder, 0,
+			"no room for temporary files, %s; make room, or name another folder with --tmpdir",
+			left);
+	else if (rc == ERR_SYSTEM && n->unreadable)
+		diag_error(t->d, t->name, 0, "cannot read it: %s; %s", strerror(errno), left);
+	else if (rc == ERR_SYSTEM)
+		diag_error(t->d, folder, 0, "cannot use temporary files here: %s; %s", strerror(errno), left);
+	else if (rc)
+		diag_error(t->d, store, 0, "%s; %s", error_text(rc), left);
+}
+
+static void summarize_import(struct transfer *t, const struct bulk_import_result *n)
+{
+	char a[NUMBER], b[NUMBER], c[NUMBER];
+	clear_progress(t);
+	fprintf(stderr, "imported %s delegate%s, %s already there, %s bad line%s, %lld s\n",
+		grouped(n->imported, a), n->imported == 1 ? "" : "s", grouped(n->there, b),
+		grouped(n->bad, c), n->bad == 1 ? "" : "s", seconds(t));
+}
+
+int app_import(const struct app_import *i)
+{
+	struct transfer t;
+	struct bulk_import_result n = {.bad = 0};
+	int rc = open_transfer(&t, i->file, i->input, O_RDONLY);
+	rc = rc ? rc : open_for_import(&t);
+	if (!rc) {
+		const struct bulk_import_settings settings = {
+			.input = t.fd,
+			.zones = t.zones,
+			.zone_count = t.zone_count,
+			.folder = i->folder ? i->folder : t.conf->store_path,
+			.memory = i->memory,
+			.keep_going = i->keep_going,
+			.now = clock_wall_ms(),
+			.stop = t.stop,
+			.watcher = {&t, show_progress, show_bad},
+		};
+		rc = bulk_import(t.store, &settings, &n);
+		explain_import(&t, rc, &n, settings.folder);
+		if (n.writing)
+			summarize_import(&t, &n);
+	}
+	int status = close_transfer(&t, rc, "cannot import");
+	return status ? status : n.bad ? APP_FAILED : APP_OK;
+}
+
+/* ---- export ---- */
+
+/* The zones of the configuration that have an id; the others have no delegates. */
+static int find_zones(struct transfer *t)
+{
+	struct store_snapshot *v;
+	t->zones = calloc(t->conf->zone_count, sizeof *t->zones);
+	if (!t->zones)
+		return ERR_NOMEM;
+	int rc = store_snapshot_new(t->store, &v);
+	if (rc)
+		return rc;
+	rc = store_snapshot_renew(v);
+	for (size_t i = 0; !rc && i < t->conf->zone_count; i++) {
+		struct bulk_zone *z = &t->zones[t->zone_count];
+		z->name = t->conf->zones[i].name;
+		rc = delegate_zone_find(v, z->name, &z->id);
+		t->zone_count += !rc;
+		rc = rc == ERR_NOTFOUND ? OK : rc;
+	}
+	store_snapshot_free(&v);
+	return rc;
+}
+
+static int open_for_export(struct transfer *t)
+{
+	int rc = privileges_drop_to_read(t->conf, t->d);
+	rc = rc ? rc : store_open(t->conf->store_path, STORE_READ, t->d, &t->store);
+	rc = rc ? rc : find_zones(t);
+	/* Only now: what was in the file is not lost to a store that cannot be opened. */
+	if (!rc && t->named && ftruncate(t->fd, 0) && errno != EINVAL) {
+		diag_error(t->d, t->name, 0, "cannot write it: %s", strerror(errno));
+		rc = ERR_SYSTEM;
+	}
+	return rc;
+}
+
+/* A copy that is to outlive the store is worth waiting for the disk. Pipes have none. */
+static int finish_output(struct transfer *t)
+{
+	return fdatasync(t->fd) && errno != EINVAL && errno != EROFS ? ERR_SYSTEM : OK;
+}
+
+static void explain_export(struct transfer *t, int rc, const struct bulk_export_result *n)
+{
+	char a[NUMBER];
+	if (rc == ERR_CLOSED)
+		diag_error(t->d, t->name, 0, "interrupted; what was written is not complete");
+	else if (rc == ERR_SYSTEM)
+		diag_error(t->d, t->name, 0, "cannot write it: %s", strerror(errno));
+	else if (rc)
+		diag_error(t->d, t->conf->store_path, 0, "%s", error_text(rc));
+	if (!rc && n->nameless)
+		diag_error(t->d, t->conf->store_path, 0,
+			"%s delegate%s left out: the configuration does not name the zone",
+			grouped(n->nameless, a), n->nameless == 1 ? " was" : "s were");
+	if (!rc && n->damaged)
+		diag_error(t->d, t->conf->store_path, 0, "%s damaged record%s left out",
+			grouped(n->damaged, a), n->damaged == 1 ? " was" : "s were");
+}
+
+int app_export(const char *file, const char *output)
+{
+	struct transfer t;
+	struct bulk_export_result n = {.exported = 0};
+	char a[NUMBER];
+	int rc = open_transfer(&t, file, output, O_WRONLY | O_CREAT);
+	rc = rc ? rc : open_for_export(&t);
+	if (!rc) {
+		const struct bulk_export_settings settings = {
+			.output = t.fd,
+			.zones = t.zones,
+			.zone_count = t.zone_count,
+			.now = clock_wall_ms(),
+			.stop = t.stop,
+			.watcher = {&t, show_progress, show_bad},
+		};
+		rc = bulk_export(t.store, &settings, &n);
+		rc = rc ? rc : finish_output(&t);
+		clear_progress(&t);
+		explain_export(&t, rc, &n);
+		if (!rc)
+			fprintf(stderr, "exported %s delegate%s, %lld s\n", grouped(n.exported, a),
+				n.exported == 1 ? "" : "s", seconds(&t));
+	}
+	int status = close_transfer(&t, rc, "cannot export");
+	return status ? status : n.nameless || n.damaged ? APP_FAILED : APP_OK;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app/app.h"
+#include "cmd/cmd.h"
+#include "cmd/internal.h"
+
+static const char usage[] =
+	"Usage: acme-delegate import [OPTION...] INPUT\n"
+	"\n"
+	"Reads delegates with their keys and values, one JSON object a line as \"acme-delegate export\" writes\n"
+	"them, into the store of the configuration. INPUT \"-\" is standard input. The server must not be running.\n"
+	"\n"
+	"  -c, --config FILE    the configuration, which names the store and the zones\n"
+	"  -k, --keep-going     leave bad lines out instead of importing nothing because of them\n"
+	"  -m, --memory MIB     memory to sort in, 8 to 65536 (default 256)\n"
+	"  -t, --tmpdir FOLDER  for temporary files (default: the store's folder); they take a bit less than the\n"
+	"                       input, and the account the server runs as must be able to write there\n"
+	"  -h, --help           this text\n"
+	"\n"
+	"All lines are checked before anything is written; the first 20 that are bad are shown. A delegate that\n"
+	"exists stays as it is. An import that was interrupted is completed by running it again.\n"
+	"Exit status: 0 when all is imported, 1 when something is not, 2 for a wrong option or configuration.\n";
+
+enum { MIB_MIN = APP_IMPORT_MEMORY_MIN >> 20, MIB_MAX = 65536 };
+
+static int read_memory(const char *text, size_t *out)
+{
+	char *end;
+	unsigned long mib = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || mib < MIB_MIN || mib > MIB_MAX) {
+		fprintf(stderr, "acme-delegate import: --memory: \"%s\" is not a number from %d to %d\n",
+			text, MIB_MIN, MIB_MAX);
+		return APP_USAGE;
+	}
+	*out = (size_t)mib << 20;
+	return OPTIONS_GO_ON;
+}
+
+/* OPTIONS_GO_ON or an exit status. */
+static int read_option(int o, struct app_import *i)
+{
+	switch (o) {
+	case 'c':
+		i->file = optarg;
+		return OPTIONS_GO_ON;
+	case 'k':
+		i->keep_going = true;
+		return OPTIONS_GO_ON;
+	case 'm':
+		return read_memory(optarg, &i->memory);
+	case 't':
+		i->folder = optarg;
+		return OPTIONS_GO_ON;
+	default:
+		fputs(usage, o == 'h' ? stdout : stderr);
+		return o == 'h' ? APP_OK : APP_USAGE;
+	}
+}
+
+int cmd_import(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"keep-going", no_argument, NULL, 'k'}, {"memory", required_argument, NULL, 'm'},
+		{"tmpdir", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
+	struct app_import i = {.memory = APP_IMPORT_MEMORY};
+	for (int o; (o = getopt_long(argc, argv, "c:km:t:h", options, NULL)) != -1;) {
+		int status = read_option(o, &i);
+		if (status != OPTIONS_GO_ON)
+			return status;
+	}
+	if (argc - optind != 1) {
+		fputs("acme-delegate import: one INPUT is needed; \"-\" is standard input\n", stderr);
+		return APP_USAGE;
+	}
+	i.input = argv[optind];
+	return app_import(&i);
+}
