@@ -54,10 +54,7 @@ int ipc_receive(int fd, uint8_t out[static IPC_MESSAGE_MAX], size_t *len)
 struct handover {
 	char byte;
 	struct iovec iov;
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	struct msghdr message;
 };
 
@@ -67,7 +64,7 @@ static struct msghdr *handover_init(struct handover *h)
 	h->iov = (struct iovec){&h->byte, 1};
 	h->message = (struct msghdr){.msg_iov = &h->iov,
 		.msg_iovlen = 1,
-		.msg_control = &h->control,
+		.msg_control = h->control,
 		.msg_controllen = sizeof h->control};
 	return &h->message;
 }

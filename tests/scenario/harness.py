@@ -281,6 +281,9 @@ class Server:
     def _ready(self):
         code = self.process.poll()
         assert code is None, f"serve ended with {code}:\n{self.stderr()}"
+        # A child that was just forked has its parent's name.
+        if not all(name.startswith("delegate-") for _, name in children_of(self.process.pid)):
+            return False
         try:
             return self.http("GET", "/health", timeout=1).status == 200 and all(
                 self.query(ZONE, "SOA", family=f, timeout=1) for f in FAMILIES)
