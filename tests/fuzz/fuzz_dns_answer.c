@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* A query of any bytes. First byte: bit 0 TCP, bit 1 the store is away. The answer must be a message that
- * libknot reads back, within the limits of its transport. */
+/* A query of any bytes. First byte: what it comes by and to whom, see enum circumstance. The answer must be a
+ * message that libknot reads back, within the limits of its transport, and no use for an attack. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,29 +48,83 @@ static int lookup(const struct delegate_source *s, const struct delegate_name *n
 	return OK;
 }
 
+enum circumstance {
+	OVER_TCP = 1,
+	NO_STORE = 2,
+	OVER_TLS = 4,
+	CONFIGURED = 8, /* cookies, NSID, class CH; replies at most four times their queries */
+	LIMITED = 16,   /* as that, and the network is over its limit */
+	IPV6 = 32,
+	PROVEN = 64 /* the first cookie of full length is made good */
+};
+
+enum { NOW = 1700000000, GROWTH = 4 };
+
+static const struct dns_cookie_secrets secrets = {.count = 2, .secrets = {"first", "second"}};
+static const struct address ipv4 = {{[10] = 0xff, 0xff, 192, 0, 2, 7}},
+			    ipv6 = {{0x20, 1, 0xd, 0xb8, [15] = 7}};
 static struct dns_zones *z;
 
-static struct dns_answerer *answerer(void)
+static struct dns_answerer *answerer_for(const struct dns_settings *s)
 {
-	static struct dns_answerer *a;
-	static const uint16_t id = 1;
-	if (a)
-		return a;
-	struct diag *d = diag_new();
-	if (!d || dns_zones_build(zones, &id, 1, NULL, d, &z) ||
-		dns_answerer_new(&(struct dns_settings){.zones = z}, &a))
+	struct dns_answerer *a;
+	if (dns_answerer_new(s, &a))
 		abort();
 	dns_answerer_set_lookup(a, lookup);
-	diag_free(&d);
 	return a;
 }
 
-static void check(const struct dns_query *q, const uint8_t *out, size_t len)
+static void flood(struct dns_answerer *a, const struct address *client)
 {
-	if (len > (q->tcp ? UINT16_MAX : DNS_UDP_SIZE) || len < DNS_HEADER_SIZE || !(out[2] & 0x80))
-		abort();
-	if (out[0] != q->wire[0] || out[1] != q->wire[1])
-		abort();
+	for (unsigned i = 0; i < 2000; i++)
+		(void)rrl_over(a->rrl, client, (int64_t)NOW * 1000);
+}
+
+static struct dns_answerer *answerer(unsigned circumstances)
+{
+	static struct dns_answerer *bare, *configured, *limited;
+	static const uint16_t id = 1;
+	if (!bare) {
+		struct diag *d = diag_new();
+		if (!d || dns_zones_build(zones, &id, 1, NULL, d, &z))
+			abort();
+		diag_free(&d);
+		struct dns_settings s = {.zones = z};
+		bare = answerer_for(&s);
+		s = (struct dns_settings){.zones = z,
+			.nsid = "a server",
+			.identity = "this one",
+			.version = "1",
+			.cookies = &secrets,
+			.growth = GROWTH,
+			.tcp_idle = 10000};
+		configured = answerer_for(&s);
+		s.responses_per_second = 1;
+		limited = answerer_for(&s);
+		flood(limited, &ipv4);
+		flood(limited, &ipv6);
+	}
+	return circumstances & LIMITED ? limited : circumstances & CONFIGURED ? configured : bare;
+}
+
+/* Whoever has a valid cookie: no amount of guessing would make one. */
+static bool prove(uint8_t *wire, size_t len, const struct address *client)
+{
+	struct dns_cookie_keys keys;
+	dns_cookie_keys_init(&keys, &secrets);
+	for (size_t i = DNS_HEADER_SIZE; i + 4 + DNS_COOKIE_SIZE <= len; i++) {
+		if (memcmp(wire + i, "\0\12\0\x18", 4) != 0)
+			continue;
+		uint8_t cookie[DNS_COOKIE_SIZE];
+		(void)dns_cookie_check(&keys, wire + i + 4, DNS_COOKIE_CLIENT_SIZE, client, NOW, cookie);
+		memcpy(wire + i + 4, cookie, sizeof cookie);
+		return true;
+	}
+	return false;
+}
+
+static void check_message(const uint8_t *out, size_t len)
+{
 	uint8_t *copy = malloc(len);
 	if (!copy)
 		abort();
@@ -82,14 +136,28 @@ static void check(const struct dns_query *q, const uint8_t *out, size_t len)
 	free(copy);
 }
 
+static void check(
+	const struct dns_query *q, unsigned circumstances, bool proven, const uint8_t *out, size_t len)
+{
+	if (len > (q->tcp ? UINT16_MAX : DNS_UDP_SIZE) || len < DNS_HEADER_SIZE || !(out[2] & 0x80))
+		abort();
+	if (out[0] != q->wire[0] || out[1] != q->wire[1])
+		abort();
+	if (!q->tcp && !proven && circumstances & (CONFIGURED | LIMITED) && len > GROWTH * q->len)
+		abort();
+	if (!q->tcp && !proven && circumstances & LIMITED && (len > q->len || out[7] || out[9]))
+		abort();
+	check_message(out, len);
+}
+
 /* What went the short way is the same, octet for octet, as by the long one. */
-static void compare(const struct dns_query *q, const uint8_t *out, size_t len)
+static void compare(struct dns_answerer *a, const struct dns_query *q, const uint8_t *out, size_t len)
 {
 	static uint8_t other[UINT16_MAX];
 	struct dns_plain plain;
 	dns_plain_parse(z, q, &plain);
-	if (plain.wire && (dns_answer_generally(answerer(), q, true, other, sizeof other) != len ||
-				  memcmp(out, other, len) != 0))
+	if (plain.wire && (dns_answer_generally(a, q, q->tcp || !a->rrl, other, sizeof other) != len ||
+				  memcmp(out, other, len)))
 		abort();
 }
 
@@ -103,19 +171,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!wire)
 		return 0;
 	memcpy(wire, data + 1, len - 1);
-	bool no_store = data[0] & 2;
+	struct dns_answerer *a = answerer(data[0]);
+	bool no_store = data[0] & NO_STORE;
 	struct delegate_source source = {.ctx = &no_store};
 	struct dns_query q = {.wire = wire,
 		.len = len - 1,
-		.tcp = data[0] & 1,
-		.client = {.port = 1024},
-		.now = 1,
+		.tcp = data[0] & (OVER_TCP | OVER_TLS),
+		.tls = data[0] & OVER_TLS,
+		.client = {data[0] & IPV6 ? ipv6 : ipv4, 1024},
+		.now = (int64_t)NOW * 1000,
 		.delegates = &source};
-	size_t n = dns_answer(answerer(), &q, out, sizeof out);
-	if (n)
-		check(&q, out, n);
-	compare(&q, out, n);
-	compare(&q, out, n);
+	bool proven = data[0] & PROVEN && prove(wire, q.len, &q.client.address);
+	size_t n = dns_answer(a, &q, out, sizeof out);
+	if (n) {
+		check(&q, data[0], proven, out, n);
+		compare(a, &q, out, n);
+	}
 	free(wire);
 	return 0;
 }
