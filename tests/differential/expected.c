@@ -147,6 +147,13 @@ static bool long_chain(const struct facts *f)
 	       !reply_has_twins(f->ours) && reply_section_within(f->knot, f->ours, KNOT_ANSWER);
 }
 
+static bool twins(const struct facts *f)
+{
+	return reply_has_twins(f->knot) && !reply_has_twins(f->ours) && cnames(f->ours) &&
+	       reply_section_within(f->knot, f->ours, KNOT_ANSWER) &&
+	       reply_section_within(f->ours, f->knot, KNOT_ANSWER);
+}
+
 static bool nul_and_wildcard(const struct facts *f)
 {
 	return f->nul && cnames(f->ours) && cnames(f->knot);
@@ -227,6 +234,8 @@ static const struct difference differences[] = {
 		ASPECTS_RECORDS, empty_delegate},
 	{"a long chain of CNAMEs: we follow further (RFC 1034 section 4.3.2 names no bound)",
 		ASPECTS_RECORDS | ASPECT_RCODE, long_chain},
+	{"a wildcard that is an alias of a name below it: the record once (RFC 2181 section 5), Knot says it twice",
+		ASPECT_ANSWER, twins},
 	{"NUL in the QNAME, which a wildcard makes an alias: Knot 3.4 does not find the CNAME's target (3.2 does; labels "
 	 "may hold any octet, RFC 2181 section 11)",
 		ASPECTS_RECORDS | ASPECT_RCODE, nul_and_wildcard},
