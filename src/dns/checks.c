@@ -43,12 +43,29 @@ bool dns_over_limit(struct dns_answerer *a, const struct dns_query *q, bool prov
 
 /* --- Stages, in their order --- */
 
+/* libknot takes an OPT record that offers a size of exactly 1 and has no options for an empty record of class
+ * IN, and for malformed. It means 512 (RFC 6891 section 6.2.3), so it may as well say so, in a copy. */
+static bool parses_with_size(struct dns_work *w)
+{
+	static const uint8_t before[] = {0, 0, KNOT_RRTYPE_OPT, 0, 1}, after[] = {0, 0};
+	const struct dns_query *q = w->query;
+	struct dns_reply *r = &w->reply;
+	if (q->len < DNS_HEADER_SIZE + KNOT_EDNS_MIN_SIZE || q->len > sizeof w->a->copy)
+		return false;
+	uint8_t *opt = w->a->copy + q->len - KNOT_EDNS_MIN_SIZE;
+	memcpy(w->a->copy, q->wire, q->len);
+	if (memcmp(opt, before, sizeof before) ||
+		memcmp(opt + KNOT_EDNS_MIN_SIZE - sizeof after, after, sizeof after))
+		return false;
+	knot_wire_write_u16(opt + 3, DNS_UDP_SIZE_PLAIN);
+	r->in = knot_pkt_new(w->a->copy, (uint16_t)q->len, r->mm);
+	return r->in && !knot_pkt_parse(r->in, KNOT_PF_KEEPWIRE);
+}
+
+/* Anything behind the last record is malformed, too (KNOT_ETRAIL). */
 static bool parses(struct dns_work *w)
 {
-	/* Anything behind the last record is malformed, too (KNOT_ETRAIL). libknot's one oddity: it takes an
-	 * OPT that offers a size of exactly 1 and has no options for an empty record of class IN, which is
-	 * malformed. */
-	return !knot_pkt_parse(w->reply.in, KNOT_PF_KEEPWIRE);
+	return !knot_pkt_parse(w->reply.in, KNOT_PF_KEEPWIRE) || parses_with_size(w);
 }
 
 /* RFC 6891 section 6.1.2: the owner is the root. More than one OPT is refused by the parser. */
@@ -209,7 +226,7 @@ static enum dns_step check_question(struct dns_work *w)
 	if (w->told)
 		return DNS_PASS;
 	/* Also class ANY, which nobody needs who asks a server of one class. */
-	if (class != KNOT_CLASS_IN || w->type == KNOT_RRTYPE_AXFR || w->type == KNOT_RRTYPE_IXFR)
+	if (class != KNOT_CLASS_IN)
 		return refuse(w, DNS_EDE_NOT_SUPPORTED);
 	if (w->type == DNS_TYPE_NXNAME) { /* RFC 9824 section 3.5 */
 		w->reply.ede = DNS_EDE_INVALID_QUERY_TYPE;
@@ -218,12 +235,23 @@ static enum dns_step check_question(struct dns_work *w)
 	return DNS_PASS;
 }
 
+/* RFC 5936 section 2.2.1: NOTAUTH for what is no zone of ours, and nobody may have those that are. */
+static enum dns_step check_transfer(struct dns_work *w)
+{
+	if (w->zone && w->name.labels == w->zone->labels)
+		return refuse(w, DNS_EDE_NOT_SUPPORTED);
+	w->reply.ede = DNS_EDE_NOT_AUTHORITATIVE;
+	return dns_settle(w, KNOT_RCODE_NOTAUTH);
+}
+
 static enum dns_step find_zone(struct dns_work *w)
 {
 	const struct dns_zones *zones = w->a->settings.zones;
 	if (w->told)
 		return DNS_PASS;
 	w->zone = dns_zones_find(zones, &w->name, 0);
+	if (w->type == KNOT_RRTYPE_AXFR || w->type == KNOT_RRTYPE_IXFR)
+		return check_transfer(w);
 	if (!w->zone)
 		return refuse(w, DNS_EDE_NOT_AUTHORITATIVE);
 	/* RFC 4035 section 3.1.4.1: DS belongs to the zone above. If that is not ours, the answer is NODATA

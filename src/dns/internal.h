@@ -17,6 +17,7 @@ enum {
 	DNS_TTL = 3600,           /* seconds: SOA, NS, name server addresses, records without a TTL */
 	DNS_TTL_MAX = 0x7fffffff, /* RFC 2181 section 8 */
 	DNS_UDP_SIZE = 1232,      /* the most we send over UDP: fits any path without fragments (RFC 9715) */
+	DNS_COPY_MAX = 4096,      /* octets; no query is longer */
 	DNS_CHAIN_MAX = 8,        /* CNAMEs followed; a static chain is 1 or 2 long */
 	DNS_UDP_SIZE_PLAIN = 512, /* without EDNS, RFC 1035 section 4.2.1 */
 	DNS_TYPE_NXNAME = 128,    /* RFC 9824 section 2; libknot 3.2 has no name for it */
@@ -265,6 +266,7 @@ struct dns_answerer {
 	struct delegate_values values;
 	_Alignas(uint16_t) uint8_t rdata[DELEGATE_MAX_VALUES * DNS_RDATA_SIZE]; /* as libknot wants them */
 	uint8_t targets[DNS_CHAIN_MAX][DNS_NAME_MAX]; /* of the CNAMEs that were followed */
+	uint8_t copy[DNS_COPY_MAX];                   /* of a query that is read in another form */
 	struct dns_plain ahead[DNS_AHEAD];
 	struct dns_arena arena;
 };

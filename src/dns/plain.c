@@ -56,7 +56,7 @@ static bool is_data_type(uint16_t type)
 	return (type > 0 && type < DNS_TYPE_NXNAME && type != KNOT_RRTYPE_OPT) || type == KNOT_RRTYPE_CAA;
 }
 
-/* An OPT record of version 0 without options. libknot finds one that offers a size of 1 malformed. */
+/* An OPT record of version 0 without options. */
 static bool read_opt(struct reader *r, struct dns_plain *p)
 {
 	uint8_t owner = read_u8(r);
@@ -66,7 +66,7 @@ static bool read_opt(struct reader *r, struct dns_plain *p)
 	uint16_t len = read_u16(r);
 	p->edns = true;
 	p->dnssec_ok = ttl >> 15 & 1;
-	return !owner && type == KNOT_RRTYPE_OPT && !(ttl >> 16 & 0xff) && !len && p->payload != 1;
+	return !owner && type == KNOT_RRTYPE_OPT && !(ttl >> 16 & 0xff) && !len;
 }
 
 static bool read_query(

@@ -88,7 +88,8 @@ static bool any_class(const struct facts *f)
 static bool transfer(const struct facts *f)
 {
 	return (f->qtype == KNOT_RRTYPE_AXFR || f->qtype == KNOT_RRTYPE_IXFR) &&
-	       we_refuse(f, KNOT_RCODE_REFUSED) && reply_section_count(f->knot, KNOT_ANSWER) == 0;
+	       (we_refuse(f, KNOT_RCODE_REFUSED) || we_refuse(f, KNOT_RCODE_NOTAUTH)) &&
+	       reply_section_count(f->knot, KNOT_ANSWER) == 0;
 }
 
 static bool type_zero(const struct facts *f)
@@ -219,7 +220,7 @@ static const struct difference differences[] = {
 		ASPECTS_ALL, nxname},
 	{"QCLASS ANY: refused, an answer could not be authoritative (RFC 1035 section 6.2); Knot takes it for IN",
 		ASPECTS_ALL, any_class},
-	{"AXFR and IXFR: REFUSED whatever the name (RFC 5936 section 2.2.1); Knot has other codes",
+	{"AXFR and IXFR: REFUSED for a zone of ours and NOTAUTH for any other name (RFC 5936 section 2.2.1); Knot has other codes",
 		ASPECTS_ALL, transfer},
 	{"QTYPE 0, reserved (RFC 6895 section 3.1): like any type without data (RFC 3597); Knot says NOTIMP",
 		ASPECTS_ALL, type_zero},

@@ -272,7 +272,9 @@ static unsigned expected_rcode(unsigned opcode, unsigned type, unsigned class)
 {
 	if (opcode)
 		return NOTIMP;
-	if (class != IN || type == T_AXFR || type == T_IXFR)
+	if (class == IN && (type == T_AXFR || type == T_IXFR))
+		return NOTAUTH; /* no zone, RFC 5936 section 2.2.1 */
+	if (class != IN)
 		return REFUSED;
 	return type == 128 ? FORMERR : NOERROR; /* NXNAME, RFC 9824 section 3.5 */
 }
