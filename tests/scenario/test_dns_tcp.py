@@ -224,7 +224,7 @@ def test_idle_connections_are_closed(connect):
 
 def test_dripping_clients_are_cut(connect):
     """A message has 5 seconds, however it comes: here a byte each 50 ms, so it would take 10."""
-    s = connect(timeout=0.05)
+    s = connect()
     s.settimeout(0.05)
     started = time.monotonic()
     try:
@@ -318,12 +318,11 @@ def test_a_crowded_server_is_less_patient(server):
     address = (LOOPBACK[4], one.dns_port)
     crowd = []
     try:
+        started = time.monotonic()
         for i in range(4):
             crowd += open_idle(address, 9, f"127.0.{i + 1}.1")
-        assert_serves(crowd[0])
-        started = time.monotonic()
-        assert has_ended(crowd[0])
-        assert 1.5 < time.monotonic() - started < 5
+        assert has_ended(crowd[0])  # the last ones may stay: when they have waited that long it is no longer crowded
+        assert 2 <= time.monotonic() - started < 6
     finally:
         for s in crowd:
             s.close()
