@@ -12,7 +12,8 @@ enum {
 	PLACES = 32768, /* of a table; a power of two */
 	PLACE_BITS = 15,
 	BURST_SECONDS = 5,
-	BURST_MIN = 1000 /* responses */
+	BURST_MIN = 1000, /* responses, of all sharers */
+	BURST_SHARE_MIN = 250
 };
 
 static const int64_t second = 1000 * 1000 * 1000, millisecond = 1000 * 1000; /* in nanoseconds */
@@ -36,10 +37,11 @@ int rrl_new(uint32_t rate, unsigned sharers, struct rrl **out)
 	if (!rc && !(r = calloc(1, sizeof *r)))
 		rc = ERR_NOMEM;
 	if (!rc) {
-		int64_t responses = (int64_t)rate * BURST_SECONDS;
+		int64_t burst = (int64_t)rate * BURST_SECONDS;
+		burst = (burst < BURST_MIN ? BURST_MIN : burst) / sharers;
 		r->key = hash_key_from(key);
 		r->price = second * sharers / rate;
-		r->burst = r->price * (responses < BURST_MIN ? BURST_MIN : responses);
+		r->burst = r->price * (burst < BURST_SHARE_MIN ? BURST_SHARE_MIN : burst);
 	}
 	*out = r;
 	return rc;

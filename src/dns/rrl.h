@@ -15,9 +15,10 @@
 
 struct rrl;
 
-/* `rate` > 0 responses a second, shared by `sharers` > 0 tables like this one. A network that has been quiet
- * may have five seconds' worth at once from each, and 1000 at least: some dozens of resolvers behind one
- * firewall, asking for each label of a name, are none too many. ERR_NOMEM, ERR_SYSTEM: no random bytes. */
+/* `rate` > 0 responses a second, shared by `sharers` > 0 tables like this one, among which clients are
+ * spread. A network that has been quiet may have five seconds' worth at once, and 1000 at least, from all of
+ * them together (250 from one): some dozens of resolvers behind one firewall, asking for each label of a
+ * name, are none too many. ERR_NOMEM, ERR_SYSTEM: no random bytes. */
 int rrl_new(uint32_t rate, unsigned sharers, struct rrl **out) MUST_USE;
 void rrl_free(struct rrl **r); /* accepts NULL inside; sets it to NULL */
 
