@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* names: makes up delegates for `acme-delegate import`, with one key each, the first LIVE of them with one
- * value. Writes them to RECORDS as lines of JSON (doc/data-format.md), and for the load to KNOWN as "label
- * value key-id secret", the value "-" where there is none.
+ * value; since labels are random these lie everywhere in the store. Writes all to RECORDS as lines of JSON
+ * (doc/data-format.md), and those with a value to KNOWN as "label value key-id secret", for the load.
  *
  *   names COUNT LIVE ZONE RECORDS KNOWN */
 #include <stdint.h>
@@ -62,7 +62,7 @@ static int make_text(struct source *s, size_t bytes, char *out)
 static int make_delegate(
 	struct source *s, const char *zone, bool live, int64_t now, FILE *records, FILE *known)
 {
-	char label[SECURE_UUID_LEN + 1], id[SECURE_UUID_LEN + 1], secret[48], value[48] = "-", hex[65];
+	char label[SECURE_UUID_LEN + 1], id[SECURE_UUID_LEN + 1], secret[48], value[48], hex[65];
 	uint8_t digest[SECURE_DIGEST_SIZE];
 	int rc = make_uuid(s, label);
 	rc = rc ? rc : make_uuid(s, id);
@@ -80,9 +80,9 @@ static int make_delegate(
 	if (live && fprintf(records, ",\"values\":[{\"value\":\"%s\",\"expiry\":%lld}]", value,
 			    (long long)(now + lifetime)) < 0)
 		return ERR_SYSTEM;
-	return fputs("}\n", records) < 0 || fprintf(known, "%s %s %s %s\n", label, value, id, secret) < 0
-		       ? ERR_SYSTEM
-		       : OK;
+	if (live && fprintf(known, "%s %s %s %s\n", label, value, id, secret) < 0)
+		return ERR_SYSTEM;
+	return fputs("}\n", records) < 0 ? ERR_SYSTEM : OK;
 }
 
 static int make_all(const char *zone, unsigned count, unsigned live, FILE *records, FILE *known)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* updblast: update clients at full speed. Each client has its own delegate, key and kept-alive connection,
  * and sends its next update (POST /update, a new value each time) as soon as the last one was acknowledged.
- * Only "200" with the value in the body counts.
+ * Only "200" with the value in the body counts. With -n every Nth request of a client is a registration (POST
+ * /register) instead, which "201" with a label acknowledges.
  *
- *   updblast -p PORT -k FILE [-c CLIENTS] [-t SECONDS]       (plain HTTP, 127.0.0.1)
+ *   updblast -p PORT -k FILE [-c CLIENTS] [-t SECONDS] [-n N]       (plain HTTP, 127.0.0.1)
  *
- * FILE holds one "label value key-id secret" a line, as bench/load writes it; a line for each client is used.
- * Output: one line of key=value. */
+ * FILE holds one "label value key-id secret" a line, as bench/names writes it; a line for each client is
+ * used. Output: one line of key=value; the delays are those of updates. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,15 +30,15 @@ enum { CLIENTS_MAX = 512, VALUE_LEN = 43, REQUEST_MAX = 1024, RESPONSE_MAX = 409
 struct options {
 	const char *file;
 	uint16_t port;
-	unsigned clients, seconds;
+	unsigned clients, seconds, register_every; /* 0: never */
 };
 
 struct client {
 	int fd;
-	bool waiting;
+	bool waiting, registering;
 	char label[64], key_id[65], secret[65];
 	char value[VALUE_LEN + 1];
-	uint64_t count; /* of updates sent: makes each value new */
+	uint64_t count; /* of requests: makes each value new */
 	double sent;
 	char response[RESPONSE_MAX + 1];
 	size_t response_len;
@@ -46,10 +47,10 @@ struct client {
 struct blast {
 	struct client clients[CLIENTS_MAX];
 	struct pollfd polls[CLIENTS_MAX];
-	unsigned client_count;
+	unsigned client_count, register_every;
 	uint16_t port;
 	double start, end, last;
-	uint64_t ok, failed, reconnects;
+	uint64_t ok, registered, failed, reconnects;
 	struct delays delays;
 };
 
@@ -98,16 +99,28 @@ static void next_value(struct blast *b, struct client *c)
 		++c->count & 0xffffffffffff);
 }
 
-/* Sends the update with the client's value of the moment. */
-static int client_send(struct blast *b, struct client *c)
+static int write_registration(const struct blast *b, char out[static REQUEST_MAX])
 {
-	char body[256], request[REQUEST_MAX];
+	return snprintf(out, REQUEST_MAX,
+		"POST /register HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Length: 0\r\n\r\n", b->port);
+}
+
+/* With the client's value of the moment. */
+static int write_update(const struct blast *b, const struct client *c, char out[static REQUEST_MAX])
+{
+	char body[256];
 	int body_len =
 		snprintf(body, sizeof body, "{\"subdomain\":\"%s\",\"txt\":\"%s\"}", c->label, c->value);
-	int len = snprintf(request, sizeof request,
+	return snprintf(out, REQUEST_MAX,
 		"POST /update HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-Api-User: %s\r\nX-Api-Key: %s\r\n"
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		b->port, c->key_id, c->secret, body_len, body);
+}
+
+static int client_send(struct blast *b, struct client *c)
+{
+	char request[REQUEST_MAX];
+	int len = c->registering ? write_registration(b, request) : write_update(b, c, request);
 	if (len < 0 || len >= REQUEST_MAX)
 		return ERR_RANGE;
 	c->response_len = 0;
@@ -127,9 +140,12 @@ static size_t response_size(const char *text, size_t len)
 	return size <= len ? size : 0;
 }
 
-/* An acknowledgement is 200 and shows the value (what acme.sh and the dehydrated hook look for). */
+/* An acknowledgement of an update is 200 and shows the value (what acme.sh and the dehydrated hook look for).
+ */
 static bool acknowledged(const struct client *c)
 {
+	if (c->registering)
+		return !strncmp(c->response, "HTTP/1.1 201 ", 13) && strstr(c->response, "\"subdomain\"");
 	return !strncmp(c->response, "HTTP/1.1 200 ", 13) && strstr(c->response, c->value);
 }
 
@@ -142,6 +158,10 @@ static void count_reply(struct blast *b, struct client *c)
 		return;
 	}
 	b->last = seconds_now();
+	if (c->registering) {
+		b->registered += b->last <= b->end;
+		return;
+	}
 	b->ok += b->last <= b->end;
 	delays_add(&b->delays, (uint64_t)((b->last - c->sent) * 1e6));
 }
@@ -164,16 +184,17 @@ static int client_read(struct blast *b, struct client *c)
 	return strcasestr(c->response, "\r\nConnection: close\r\n") ? ERR_CLOSED : OK;
 }
 
-/* Starts the next update. */
+/* Starts the next request. */
 static int client_next(struct blast *b, struct client *c)
 {
 	next_value(b, c);
+	c->registering = b->register_every && c->count % b->register_every == 0;
 	c->sent = seconds_now();
 	return client_send(b, c);
 }
 
-/* A server may close a connection between two requests: what met no answer at all is sent again (an update
- * may be repeated), an answer cut short is a failure. */
+/* A server may close a connection between two requests: what met no answer at all is sent again (both may
+ * be repeated), an answer cut short is a failure. */
 static int client_recover(struct blast *b, struct client *c)
 {
 	bool again = c->waiting && c->response_len == 0;
@@ -226,9 +247,11 @@ static int blast_run(struct blast *b, unsigned seconds)
 static void print_result(const struct blast *b)
 {
 	double elapsed = (b->last < b->end ? b->last : b->end) - b->start;
-	printf("updates_per_s=%.0f ok=%lu failed=%lu reconnects=%lu p50_us=%u p99_us=%u\n",
-		elapsed > 0 ? (double)b->ok / elapsed : 0.0, b->ok, b->failed, b->reconnects,
-		delays_percentile(&b->delays, 50), delays_percentile(&b->delays, 99));
+	printf("updates_per_s=%.0f registrations_per_s=%.0f ok=%lu registered=%lu failed=%lu reconnects=%lu "
+	       "p50_us=%u p99_us=%u\n",
+		elapsed > 0 ? (double)b->ok / elapsed : 0.0,
+		elapsed > 0 ? (double)b->registered / elapsed : 0.0, b->ok, b->registered, b->failed,
+		b->reconnects, delays_percentile(&b->delays, 50), delays_percentile(&b->delays, 99));
 }
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -236,7 +259,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	unsigned port = 0;
 	int r = OK;
 	*o = (struct options){.clients = 1, .seconds = 5};
-	for (int letter; r == OK && (letter = getopt(argc, argv, "p:k:c:t:")) != -1;) {
+	for (int letter; r == OK && (letter = getopt(argc, argv, "p:k:c:t:n:")) != -1;) {
 		if (letter == 'p')
 			r = parse_number(optarg, 1, UINT16_MAX, &port);
 		else if (letter == 'k')
@@ -245,6 +268,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			r = parse_number(optarg, 1, CLIENTS_MAX, &o->clients);
 		else if (letter == 't')
 			r = parse_number(optarg, 1, 3600, &o->seconds);
+		else if (letter == 'n')
+			r = parse_number(optarg, 1, 1000000, &o->register_every);
 		else
 			r = ERR_INVALID;
 	}
@@ -256,13 +281,14 @@ int main(int argc, char **argv)
 {
 	struct options o;
 	if (parse_options(argc, argv, &o) != OK) {
-		fputs("usage: updblast -p PORT -k FILE [-c CLIENTS] [-t SECONDS]\n", stderr);
+		fputs("usage: updblast -p PORT -k FILE [-c CLIENTS] [-t SECONDS] [-n N]\n", stderr);
 		return 2;
 	}
 	struct blast *b = calloc(1, sizeof *b);
 	int r = b ? clients_read(b, &o) : ERR_NOMEM;
 	if (r == OK) {
 		b->port = o.port;
+		b->register_every = o.register_every;
 		r = blast_run(b, o.seconds);
 	}
 	if (r == OK)
