@@ -301,8 +301,7 @@ def print_all_updates(a, sizes):
         return
     print(f"## Updates\n\nDurable and authenticated, over plain HTTP with kept-alive connections, each client with its "
           f"own delegate and a new value each time; 2 000 DNS queries per second beside them (∞: "
-          f"so many were not answered). {plural(a.update_rounds, 'round')} of {a.seconds + 1} s."
-          f"{f' The keeper and the api ran with nice {a.nice}.' if a.nice else ''}\n")
+          f"so many were not answered). {plural(a.update_rounds, 'round')} of {a.seconds + 1} s.\n")
     for s in done:
         for name, results in ((OURS, s.updates), ("acme-dns", s.acme_dns_updates)):
             if results:

