@@ -125,6 +125,7 @@ struct facts {
 	uint8_t opcode;
 	uint16_t qdcount;
 	uint16_t qtype, qclass;
+	bool opt_of_one;         /* ends with an OPT record that offers a size of 1 and has no options */
 	bool nul;                /* the QNAME has a label with a NUL octet */
 	const knot_rrset_t *opt; /* NULL: none */
 	bool tsig;

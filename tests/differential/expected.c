@@ -65,6 +65,13 @@ static bool unreadable(const struct facts *f)
 	return !f->parsed && knot_refuses(f, KNOT_RCODE_FORMERR) && we_refuse(f, KNOT_RCODE_FORMERR);
 }
 
+/* Knot reads queries with libknot, which takes it for an empty record of class IN. */
+static bool opt_of_one(const struct facts *f)
+{
+	return f->opt_of_one && f->knot->rcode == KNOT_RCODE_FORMERR && f->ours->len &&
+	       f->ours->rcode != KNOT_RCODE_FORMERR;
+}
+
 static bool opt_owner(const struct facts *f)
 {
 	return f->opt && f->opt->owner[0] && we_refuse(f, KNOT_RCODE_FORMERR);
@@ -212,6 +219,8 @@ static const struct difference differences[] = {
 	{"not one question: FORMERR (RFC 9619 section 4); Knot drops two", ASPECTS_ALL, question_count},
 	{"malformed: FORMERR; Knot drops what has no readable question (RFC 8906 section 3: no silence)",
 		ASPECTS_ALL, unreadable},
+	{"OPT that offers a size of 1, which means 512 (RFC 6891 section 6.2.3); Knot takes it for malformed",
+		ASPECTS_ALL, opt_of_one},
 	{"OPT not owned by the root: FORMERR (RFC 6891 section 6.1.2); Knot lets it pass", ASPECTS_ALL,
 		opt_owner},
 	{"TSIG with an unknown key: BADKEY whatever was asked (RFC 8945 section 5.2.1); Knot refuses foreign names first",
@@ -272,9 +281,12 @@ void expected_print(void)
 
 void facts_init(struct facts *f, const struct query *q, knot_pkt_t *packet)
 {
+	static const uint8_t opt[] = {0, 0, KNOT_RRTYPE_OPT, 0, 1};
 	*f = (struct facts){.query_len = q->len};
 	if (q->len < HEADER_SIZE)
 		return;
+	f->opt_of_one = q->len >= HEADER_SIZE + KNOT_EDNS_MIN_SIZE &&
+			memcmp(q->wire + q->len - KNOT_EDNS_MIN_SIZE, opt, sizeof opt) == 0;
 	f->opcode = knot_wire_get_opcode(q->wire);
 	f->qdcount = knot_wire_get_qdcount(q->wire);
 	f->parsed = f->qdcount <= 1 && knot_pkt_parse(packet, KNOT_PF_KEEPWIRE) == 0;
