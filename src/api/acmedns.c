@@ -118,11 +118,12 @@ static char *with_server_url(char *allow, const struct base_path *b)
 /* `text` is the rest of the line, from the value of allowfrom on. */
 static void registered(struct http_exchange *x, const struct ipc_reply *reply, const char *text)
 {
+	const struct ipc_credentials *c = &reply->credentials;
 	char *line = NULL;
 	int len = asprintf(&line,
 		"{\"username\":\"%s\",\"password\":\"%s\",\"fulldomain\":\"%s.%s\",\"subdomain\":\"%s\","
 		"\"allowfrom\":%s}",
-		reply->key_id, reply->secret, reply->label, reply->zone, reply->label, text);
+		c->key_id, c->secret, c->label, c->zone, c->label, text);
 	if (len < 0) {
 		api_refuse(x, 500, "out_of_memory");
 		return;

@@ -22,7 +22,12 @@ enum {
 	DELEGATE_MAX_VALUES = 32,
 	DELEGATE_MAX_PREFIXES = 32, /* entries of an allow list */
 	DELEGATE_MAX_KEYS = 2,      /* so that one can take the place of another without a gap */
-	DELEGATE_KEY_ID_SIZE = 16   /* a UUID */
+	DELEGATE_KEY_ID_SIZE = 16,  /* a UUID */
+	DELEGATE_MAX_ALIASES = 8,
+	DELEGATE_ALIAS_MAX = 253,
+	DELEGATE_BCRYPT_LEN = 60, /* "$2a$10$" and so on, in text */
+	DELEGATE_MAX_CHANGES = 4,
+	DELEGATE_KEY_TAG_SIZE = 4 /* the first bytes of a key id: enough to tell a delegate's keys apart */
 };
 
 struct delegate_index; /* delegate/index.h */
@@ -53,11 +58,38 @@ struct delegate_value_set {
 	struct delegate_value values[DELEGATE_MAX_VALUES]; /* oldest first, none twice */
 };
 
+enum delegate_hash { DELEGATE_SHA256, DELEGATE_BCRYPT };
+
 /* A key as the store knows it. */
 struct delegate_stored_key {
 	uint8_t id[DELEGATE_KEY_ID_SIZE];
 	int64_t created;
-	uint8_t digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the secret */
+	bool retiring; /* it has a successor, the delegate's other key, and ends with that one's first use */
+	enum delegate_hash hash;
+	uint8_t digest[SECURE_DIGEST_SIZE];   /* SHA-256 of the secret */
+	char bcrypt[DELEGATE_BCRYPT_LEN + 1]; /* from acme-dns, until the key is used for the first time */
+};
+
+/* The user's own name whose _acme-challenge CNAME leads to the delegate: lower case, no final dot. What is
+ * declared here is a note for people and checks; no right depends on it. */
+struct delegate_aliases {
+	size_t count;
+	char names[DELEGATE_MAX_ALIASES][DELEGATE_ALIAS_MAX + 1];
+};
+
+enum delegate_change_kind { DELEGATE_PUT, DELEGATE_WITHDRAWN, DELEGATE_CLEARED };
+
+/* Who changed the values last. */
+struct delegate_change {
+	int64_t when;
+	enum delegate_change_kind kind;
+	uint8_t key[DELEGATE_KEY_TAG_SIZE]; /* all zero: the operator */
+	struct address from;                /* all zero: the admin socket */
+};
+
+struct delegate_history {
+	size_t count;
+	struct delegate_change changes[DELEGATE_MAX_CHANGES]; /* newest first */
 };
 
 /* A whole delegate: for making one, for writing it out and for reading it in again. */
@@ -65,9 +97,11 @@ struct delegate {
 	struct delegate_id id;
 	int64_t created;
 	struct delegate_allow allow;
+	struct delegate_aliases aliases;
 	size_t key_count;
 	struct delegate_stored_key keys[DELEGATE_MAX_KEYS];
 	struct delegate_value_set values;
+	struct delegate_history history;
 };
 
 /* What registration hands out. Wipe it after use. */
@@ -140,14 +174,84 @@ void delegate_name_make(const struct delegate_source *s, uint16_t zone, const ui
 int delegate_lookup(const struct delegate_source *s, const struct delegate_name *n, int64_t now,
 	struct delegate_values *out) MUST_USE;
 
-/* Makes a delegate with a random label and its first key. Store errors, ERR_SYSTEM (no random bytes). */
-int delegate_register(struct store_txn *t, uint16_t zone, const struct delegate_allow *allow, int64_t now,
+/* What a registration asks for. */
+struct delegate_wish {
+	uint16_t zone;
+	const char *label;     /* NULL or empty: a random UUID */
+	bool label_is_prefix;  /* `label` is followed by a random UUID: at most DELEGATE_PREFIX_MAX characters */
+	struct delegate_allow allow;
+	struct delegate_aliases aliases;
+};
+
+enum { DELEGATE_PREFIX_MAX = DELEGATE_LABEL_MAX - SECURE_UUID_LEN };
+
+/* Makes a delegate with its first key. ERR_INVALID: not a label, or not an alias. ERR_EXISTS: the label is
+ * taken or was. Store errors, ERR_SYSTEM (no random bytes). */
+int delegate_register(struct store_txn *t, const struct delegate_wish *w, int64_t now,
 	struct delegate_credentials *out) MUST_USE;
 
-/* Who is this? Checks id and secret in constant time, then the allow list.
- * ERR_FORBIDDEN: unknown id, wrong secret or address not allowed: callers cannot and shall not tell which. */
+/* A key that has shown that it is one. */
+struct delegate_login {
+	struct delegate_id id;
+	uint8_t key[DELEGATE_KEY_ID_SIZE];
+	bool retired_other; /* this was the first use of a successor: the key before it has ended, and its id
+			       is: */
+	uint8_t other[DELEGATE_KEY_ID_SIZE];
+	char bcrypt[DELEGATE_BCRYPT_LEN + 1]; /* with ERR_AGAIN */
+};
+
+/* Who is this? Checks id and secret in constant time, then the allow list. The first use of a key that
+ * succeeds another ends the other.
+ * ERR_FORBIDDEN: unknown id, wrong secret or address not allowed: callers cannot and shall not tell which.
+ * ERR_AGAIN: the key is known by a bcrypt digest, out->bcrypt, and the address is allowed: compute whether the
+ * secret is right, which takes 50 ms, and if so say so with delegate_settle_key() and ask again. Store
+ * errors. */
 int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
-	const struct address *client, struct delegate_id *out) MUST_USE;
+	const struct address *client, struct delegate_login *out) MUST_USE;
+
+/* The secret of a key that was known by its bcrypt digest `bcrypt` has turned out to be right: from now on
+ * the store keeps its SHA-256. If the key has another digest by now, nothing is done. Store errors. */
+int delegate_settle_key(
+	struct store_txn *t, const char *key_id, const char *bcrypt, const char *secret) MUST_USE;
+
+/* Reads a whole delegate; expired values too. ERR_NOTFOUND: there is none (any more). Store errors. */
+int delegate_get(struct store_txn *t, const struct delegate_id *id, struct delegate *out) MUST_USE;
+
+/* Adds a key. ERR_LIMIT: there are two. ERR_NOTFOUND: no such delegate. Store errors, ERR_SYSTEM. */
+int delegate_key_add(struct store_txn *t, const struct delegate_id *id, int64_t now,
+	struct delegate_credentials *out) MUST_USE;
+/* Makes a successor of `key`. Until the successor is used for the first time both work, so that an answer
+ * that gets lost shuts nobody out: asking again replaces the successor that was never used. `at_once`: `key`
+ * ends now. ERR_LIMIT: there is a second key that is not its successor, and not at_once. ERR_NOTFOUND: no such
+ * delegate, or not its key. Store errors, ERR_SYSTEM. */
+int delegate_key_rotate(struct store_txn *t, const struct delegate_id *id,
+	const uint8_t key[static DELEGATE_KEY_ID_SIZE], bool at_once, int64_t now,
+	struct delegate_credentials *out) MUST_USE;
+/* ERR_NOTFOUND: no such delegate, or not its key. ERR_LIMIT: its last one, and not `last_too`. */
+int delegate_key_revoke(struct store_txn *t, const struct delegate_id *id,
+	const uint8_t key[static DELEGATE_KEY_ID_SIZE], bool last_too) MUST_USE;
+
+bool delegate_allows(const struct delegate_allow *allow, const struct address *client);
+/* ERR_NOTFOUND: no such delegate. Store errors. */
+int delegate_set_allow(
+	struct store_txn *t, const struct delegate_id *id, const struct delegate_allow *allow) MUST_USE;
+/* The same, and ERR_INVALID: not names, or one twice. */
+int delegate_set_aliases(
+	struct store_txn *t, const struct delegate_id *id, const struct delegate_aliases *aliases) MUST_USE;
+/* A host name as an alias can be: two labels at least, of letters, digits, '-' and '_'. Lower-cases in place
+ * and takes a final dot and a leading "*." or "_acme-challenge." off. */
+bool delegate_alias_clean(char name[static DELEGATE_ALIAS_MAX + 1]);
+
+/* Ends a delegate: its values, keys, account and evidence go, and a mark stays that keeps its label from ever
+ * being given out again. ERR_NOTFOUND: there is none. Store errors. */
+int delegate_remove(struct store_txn *t, const struct delegate_id *id) MUST_USE;
+
+/* Gives visit() up to `max` delegates in the order of the store, those behind `after` (NULL: from the first);
+ * ids of zones that are not configured are the visitor's to skip. False from visit(): stop. *more: there may
+ * be others. ERR_STORE. */
+typedef bool delegate_visit(void *ctx, const struct delegate *d);
+int delegate_list(struct store_snapshot *v, const struct delegate_id *after, size_t max,
+	delegate_visit *visit, void *ctx, bool *more) MUST_USE;
 
 /* 1..63 of [a-z0-9_-], without a hyphen at either end: what can be imported. */
 bool delegate_label_valid(const char *label);
@@ -155,15 +259,26 @@ bool delegate_label_valid(const char *label);
 /* A value is exactly 43 characters of [A-Za-z0-9_-]. */
 bool delegate_value_valid(const char *value);
 
+/* Who changes values, and when: kept in the delegate's history. */
+struct delegate_actor {
+	int64_t now;
+	uint8_t key[DELEGATE_KEY_TAG_SIZE]; /* all zero: the operator */
+	struct address from;
+};
+
 /* Publishes a value until now + lifetime. A value that is live already gets the new expiry and stays in its
  * place; otherwise, when max_values are live, the oldest makes room. Values that have expired are dropped on
  * the way. ERR_INVALID: not a value. ERR_NOTFOUND: no such delegate. Store errors. */
 int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *value,
-	const struct delegate_rules *rules, int64_t now) MUST_USE;
+	const struct delegate_rules *rules, const struct delegate_actor *who) MUST_USE;
 
 /* Withdraws one value; one that is not there is fine. Errors as delegate_put. */
-int delegate_withdraw(
-	struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now) MUST_USE;
+int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const char *value,
+	const struct delegate_actor *who) MUST_USE;
+
+/* Withdraws all. ERR_NOTFOUND: no such delegate. Store errors. */
+int delegate_clear(
+	struct store_txn *t, const struct delegate_id *id, const struct delegate_actor *who) MUST_USE;
 
 /* Removes expired values, at most `max` entries. *next: the time of the next expiry, or INT64_MAX. Store
  * errors. */

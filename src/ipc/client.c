@@ -165,7 +165,7 @@ static void take_message(struct ipc_client *c, const uint8_t *message, size_t le
 	struct pending *p = &c->pending[slot];
 	if (p->used && id_of(c, p) == e.id && p->request.type == reply.type)
 		end(c, p, &reply);
-	secure_wipe(&reply, sizeof reply);
+	ipc_reply_wipe(&reply);
 }
 
 static void ask_for_epoch(struct ipc_client *c, int64_t now)

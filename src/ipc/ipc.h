@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The messages between the keeper and those who ask it (today the api process).
+/* The messages between the keeper and those who ask it: the api process, and on the admin socket the command
+ * line.
  *
- * Transport: one SOCK_SEQPACKET socket pair per asking process, so a message is a datagram of at most
- * IPC_MESSAGE_MAX bytes, in order and reliable. A message is: version (1 byte), type (1), epoch (8), id (8),
- * length of the rest (2), then fields in a fixed order, strings with a length byte. Whatever does not fit
- * exactly is refused.
+ * Transport: one SOCK_SEQPACKET connection per asker, so a message is a datagram of at most IPC_MESSAGE_MAX
+ * bytes, in order and reliable. A message is: version (1 byte), type (1), epoch (8), id (8), length of the
+ * rest (2), then the fields of its type in a fixed order, strings with a length byte (codec.c has the tables).
+ * Whatever does not fit exactly is refused.
  *
  * The keeper draws a random `epoch` when it starts and says it in a hello. A request carries the epoch its
  * sender knows; the keeper drops requests of an older epoch without an answer, because the sender, on seeing
  * the new hello, sends everything that is still unanswered again. So after the keeper was killed each pending
  * request is carried out by the new one exactly once (it may have been carried out by the old one too:
- * requests are repeatable).
+ * requests are repeatable, or harmless when they are done twice).
  *
  * One thread per process. */
 #pragma once
@@ -19,60 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "util/address.h"
+#include "ipc/messages.h"
 #include "util/error.h"
-
-enum {
-	IPC_VERSION = 1,
-	IPC_MESSAGE_MAX = 4096,
-	IPC_PENDING_MAX = 1024, /* requests one client may have in flight */
-	IPC_NAME_MAX = 253,
-	IPC_CREDENTIAL_MAX = 64,
-	IPC_VALUE_MAX = 64,
-	IPC_ALLOW_MAX = 32
-};
-
-enum ipc_type {
-	IPC_HELLO = 1, /* request: "which epoch?"; reply, also sent unasked at start: the epoch */
-	IPC_REGISTER,  /* allow -> name, key_id, secret */
-	IPC_UPDATE,    /* credentials, name (the label as the client sent it), value -> nothing */
-	IPC_PRESENT,   /* credentials, name (the fqdn as sent, may be empty), value -> nothing */
-	IPC_CLEANUP,   /* the same */
-	IPC_HEALTH     /* -> nothing */
-};
-
-enum ipc_status {
-	IPC_OK = 0,
-	IPC_FORBIDDEN, /* credentials, allow list, or (update) a name that is not the key's delegate */
-	IPC_FOREIGN,   /* present, cleanup: good key, but the name lies in one of our zones and is not its
-			  delegate */
-	IPC_BAD_VALUE, /* good key, but the value is not one */
-	IPC_CLOSED,    /* registration is closed */
-	IPC_LIMITED,   /* registration limit; retry_after says for how long */
-	IPC_FAILED,    /* the store cannot be read or written; nothing was changed */
-	IPC_STATUSES
-};
-
-struct ipc_request {
-	enum ipc_type type;
-	struct address client; /* as the api believes it; the keeper judges allow lists and limits by it */
-	char key_id[IPC_CREDENTIAL_MAX + 1];
-	char secret[IPC_CREDENTIAL_MAX + 1];
-	char name[IPC_NAME_MAX + 1];
-	char value[IPC_VALUE_MAX + 1];
-	struct prefix allow[IPC_ALLOW_MAX];
-	size_t allow_count;
-};
-
-struct ipc_reply {
-	enum ipc_type type; /* of the request */
-	enum ipc_status status;
-	uint32_t retry_after; /* seconds, for IPC_LIMITED */
-	char key_id[IPC_CREDENTIAL_MAX + 1];
-	char secret[IPC_CREDENTIAL_MAX + 1];
-	char label[IPC_NAME_MAX + 1]; /* <label> */
-	char zone[IPC_NAME_MAX + 1];  /* <zone>, no final dot */
-};
 
 struct ipc_envelope {
 	uint64_t epoch;
@@ -86,7 +35,10 @@ int ipc_encode_request(const struct ipc_envelope *e, const struct ipc_request *r
 int ipc_decode_request(const uint8_t *in, size_t len, struct ipc_envelope *e, struct ipc_request *r) MUST_USE;
 int ipc_encode_reply(const struct ipc_envelope *e, const struct ipc_reply *r, uint8_t *out, size_t cap,
 	size_t *len) MUST_USE;
+/* Of what follows `count`, only what a reply of that type and status holds is set. */
 int ipc_decode_reply(const uint8_t *in, size_t len, struct ipc_envelope *e, struct ipc_reply *r) MUST_USE;
+/* Forgets the secrets a reply may hold. */
+void ipc_reply_wipe(struct ipc_reply *r);
 
 /* One datagram, without waiting. ERR_AGAIN: would block. ERR_CLOSED: the other side is gone. ERR_SYSTEM.
  * ipc_receive: *len bytes; a datagram longer than IPC_MESSAGE_MAX is ERR_INVALID and gone. */

@@ -45,13 +45,13 @@ static enum ipc_status do_register(struct judge *j, struct store_txn *t, const s
 	struct delegate_credentials made;
 	rc = delegate_register(t, zone->id, &allow, now.wall, &made);
 	if (!rc)
-		rc = text_format(out->key_id, sizeof out->key_id, "%s", made.key_id);
+		rc = text_format(out->credentials.key_id, sizeof out->credentials.key_id, "%s", made.key_id);
 	if (!rc)
-		rc = text_format(out->secret, sizeof out->secret, "%s", made.secret);
+		rc = text_format(out->credentials.secret, sizeof out->credentials.secret, "%s", made.secret);
 	if (!rc)
-		rc = text_format(out->label, sizeof out->label, "%s", made.id.label);
+		rc = text_format(out->credentials.label, sizeof out->credentials.label, "%s", made.id.label);
 	if (!rc)
-		rc = text_format(out->zone, sizeof out->zone, "%s", zone->name);
+		rc = text_format(out->credentials.zone, sizeof out->credentials.zone, "%s", zone->name);
 	secure_wipe(&made, sizeof made);
 	return status_of(rc);
 }

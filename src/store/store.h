@@ -32,6 +32,9 @@ enum store_table {
 	STORE_DELEGATES, /* delegate -> its account: keys, allow list */
 	STORE_KEYS,      /* key id -> digest of the secret, delegate */
 	STORE_EXPIRY,    /* time, delegate: what is to be swept when */
+	STORE_EVIDENCE,  /* delegate -> who asked for its values */
+	STORE_TOKENS,    /* digest of a registration token -> what it allows */
+	STORE_EVENTS,    /* number -> what happened */
 	STORE_TABLES
 };
 
@@ -47,6 +50,17 @@ struct store_txn;
  * folder or file not accessible. ERR_FULL. ERR_NOMEM. */
 int store_open(const char *path, enum store_mode mode, struct diag *why, struct store **out) MUST_USE;
 void store_close(struct store **s); /* accepts NULL inside; sets it to NULL */
+
+/* How large it is. ERR_STORE. */
+struct store_size {
+	uint64_t bytes;                 /* of the file */
+	uint64_t entries[STORE_TABLES]; /* in the newest commit */
+};
+int store_measure(struct store *s, struct store_size *out) MUST_USE;
+
+/* Writes a copy of the newest commit to `fd`, compacted, while others go on reading and writing; it is what
+ * data.mdb is in a store's folder. ERR_FULL, ERR_SYSTEM: errno says why. ERR_STORE. */
+int store_copy(struct store *s, int fd) MUST_USE;
 
 /* Frees the reader slots of processes that died. Writer only; cheap. */
 void store_reap_readers(struct store *s);
@@ -102,6 +116,13 @@ int store_txn_delete(struct store_txn *t, enum store_table table, const void *ke
 /* Copies the smallest key of the table. ERR_NOTFOUND: the table is empty. Others as store_txn_get. */
 int store_txn_first(
 	struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len) MUST_USE;
+/* Copies the largest key of the table. As store_txn_first. */
+int store_txn_last(
+	struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len) MUST_USE;
+/* Copies the first entry whose key is at or behind `from` (a prefix will do). ERR_NOTFOUND: there is none. Others
+ * as store_txn_get. */
+int store_txn_seek(struct store_txn *t, enum store_table table, const void *from, size_t from_len, void *key,
+	size_t key_cap, size_t *key_len, void *value, size_t value_cap, size_t *value_len) MUST_USE;
 /* The number this transaction will have once committed, if it writes something: what store_snapshot_version()
  * says of a snapshot that shows it. */
 uint64_t store_txn_version(const struct store_txn *t);

@@ -58,10 +58,10 @@ static inline void fakekeeper_answer(struct fakekeeper *k, const struct ipc_enve
 	struct ipc_reply r = {.type = k->last.type, .retry_after = 77};
 	r.status = k->forced == IPC_STATUSES ? fakekeeper_judge(&k->last) : k->forced;
 	if (r.type == IPC_REGISTER && r.status == IPC_OK) {
-		strcpy(r.key_id, USER);
-		strcpy(r.secret, KEY);
-		strcpy(r.label, LABEL);
-		strcpy(r.zone, ZONE);
+		strcpy(r.credentials.key_id, USER);
+		strcpy(r.credentials.secret, KEY);
+		strcpy(r.credentials.label, LABEL);
+		strcpy(r.credentials.zone, ZONE);
 	}
 	fakekeeper_reply(k, e, &r);
 }

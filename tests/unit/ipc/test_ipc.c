@@ -61,14 +61,14 @@ static void replies_survive_the_way(void **state)
 	struct ipc_envelope e = {7, 9}, back_e;
 	struct ipc_reply back, r = {.type = IPC_REGISTER,
 				       .status = IPC_OK,
-				       .key_id = "id",
-				       .secret = "secret",
-				       .label = "label",
-				       .zone = "auth.example.org"};
+				       .credentials = {.key_id = "id",
+					       .secret = "secret",
+					       .label = "label",
+					       .zone = "auth.example.org"}};
 	assert_int_equal(ipc_encode_reply(&e, &r, wire, sizeof wire, &len), OK);
 	assert_int_equal(ipc_decode_reply(wire, len, &back_e, &back), OK);
-	assert_string_equal(back.secret, "secret");
-	assert_string_equal(back.zone, "auth.example.org");
+	assert_string_equal(back.credentials.secret, "secret");
+	assert_string_equal(back.credentials.zone, "auth.example.org");
 	for (size_t cut = 0; cut < len; cut++)
 		assert_int_equal(ipc_decode_reply(wire, cut, &back_e, &back), ERR_INVALID);
 	r = (struct ipc_reply){.type = IPC_UPDATE, .status = IPC_LIMITED, .retry_after = 77};
