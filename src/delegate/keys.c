@@ -33,11 +33,11 @@ static int draw_label(struct store_txn *t, uint16_t zone, struct delegate_id *id
 	return ERR_EXISTS;
 }
 
-int delegate_register(struct store_txn *t, uint16_t zone, const struct delegate_allow *allow, int64_t now,
-	struct delegate_credentials *out)
+int delegate_register(
+	struct store_txn *t, const struct delegate_wish *w, int64_t now, struct delegate_credentials *out)
 {
-	struct delegate d = {.created = now, .allow = *allow, .key_count = 1, .keys = {{.created = now}}};
-	int rc = draw_label(t, zone, &out->id);
+	struct delegate d = {.created = now, .allow = w->allow, .key_count = 1, .keys = {{.created = now}}};
+	int rc = draw_label(t, w->zone, &out->id);
 	rc = rc ? rc : secure_uuid(d.keys[0].id);
 	rc = rc ? rc : secure_secret(out->secret);
 	rc = rc ? rc : secure_sha256(out->secret, strlen(out->secret), d.keys[0].digest);
@@ -80,7 +80,7 @@ static int check_allowed(struct store_txn *t, const struct delegate_key *key, co
 }
 
 int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
-	const struct address *client, struct delegate_id *out)
+	const struct address *client, struct delegate_login *out)
 {
 	struct delegate_key owner;
 	/* An unknown id is compared too, with a digest that nothing has, so that it takes as long as a known
@@ -98,5 +98,6 @@ int delegate_authenticate(struct store_txn *t, const char *key_id, const char *s
 	if (known || !equal)
 		return ERR_FORBIDDEN;
 	rc = check_allowed(t, &owner, client);
-	return rc ? rc : delegate_key_parse(owner.bytes, owner.len, out);
+	memcpy(out->key, key.id, sizeof out->key);
+	return rc ? rc : delegate_key_parse(owner.bytes, owner.len, &out->id);
 }

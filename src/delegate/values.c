@@ -203,8 +203,9 @@ static int begin_change(
 }
 
 int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *value,
-	const struct delegate_rules *rules, int64_t now)
+	const struct delegate_rules *rules, const struct delegate_actor *who)
 {
+	int64_t now = who->now;
 	struct change c;
 	int rc = begin_change(t, id, value, now, &c);
 	if (rc)
@@ -222,10 +223,11 @@ int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *
 	return save(t, &c.key, &c.set, c.was);
 }
 
-int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now)
+int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const char *value,
+	const struct delegate_actor *who)
 {
 	struct change c;
-	int rc = begin_change(t, id, value, now, &c);
+	int rc = begin_change(t, id, value, who->now, &c);
 	if (rc)
 		return rc;
 	struct delegate_value *slot = find(&c.set, value);

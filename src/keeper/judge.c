@@ -39,11 +39,11 @@ static enum ipc_status do_register(struct judge *j, struct store_txn *t, const s
 	int rc = limits_take(j->limits, &r->client, now.mono, &out->retry_after);
 	if (rc)
 		return status_of(rc);
-	struct delegate_allow allow = {.count = r->allow_count};
+	struct delegate_wish wish = {.zone = zone->id, .allow.count = r->allow_count};
 	_Static_assert((int)IPC_ALLOW_MAX == (int)DELEGATE_MAX_PREFIXES, "what may be sent can be kept");
-	memcpy(allow.prefixes, r->allow, r->allow_count * sizeof r->allow[0]);
+	memcpy(wish.allow.prefixes, r->allow, r->allow_count * sizeof r->allow[0]);
 	struct delegate_credentials made;
-	rc = delegate_register(t, zone->id, &allow, now.wall, &made);
+	rc = delegate_register(t, &wish, now.wall, &made);
 	if (!rc)
 		rc = text_format(out->credentials.key_id, sizeof out->credentials.key_id, "%s", made.key_id);
 	if (!rc)
@@ -90,10 +90,13 @@ static bool name_fits(const struct keeper_settings *s, const char *name, const s
 static enum ipc_status do_change(
 	struct judge *j, struct store_txn *t, const struct ipc_request *r, struct judge_time now)
 {
-	struct delegate_id id;
-	int rc = delegate_authenticate(t, r->key_id, r->secret, &r->client, &id);
+	struct delegate_login login;
+	int rc = delegate_authenticate(t, r->key_id, r->secret, &r->client, &login);
 	if (rc)
 		return status_of(rc);
+	const struct delegate_id id = login.id;
+	struct delegate_actor who = {.now = now.wall, .from = r->client};
+	memcpy(who.key, login.key, sizeof who.key);
 	const struct keeper_zone *zone = zone_of(j->settings, id.zone);
 	if (!zone) /* the zone was taken out of the configuration */
 		return IPC_FORBIDDEN;
@@ -102,8 +105,8 @@ static enum ipc_status do_change(
 		return IPC_FORBIDDEN;
 	if (r->type != IPC_UPDATE && !name_fits(j->settings, r->name, &id))
 		return IPC_FOREIGN;
-	rc = r->type == IPC_CLEANUP ? delegate_withdraw(t, &id, r->value, now.wall)
-				    : delegate_put(t, &id, r->value, &zone->rules, now.wall);
+	rc = r->type == IPC_CLEANUP ? delegate_withdraw(t, &id, r->value, &who)
+				    : delegate_put(t, &id, r->value, &zone->rules, &who);
 	return status_of(rc);
 }
 

@@ -11,7 +11,7 @@
 #include "util/text.h"
 
 enum {
-	FORMAT = 1,     /* of keys and values; a store with a higher number is refused */
+	FORMAT = 2,     /* of keys and values; a store with a higher number is refused */
 	READERS = 1024, /* slots in the reader table: one per dns worker, and what died and was not reaped yet
 			 */
 	SMALLEST_FILE = 8192, /* LMDB's two meta pages */
@@ -22,7 +22,8 @@ enum {
 static const size_t map_size = (size_t)256 << 30;
 
 static const char format_key[] = "format";
-static const char *const table_names[STORE_TABLES] = {"meta", "names", "delegates", "keys", "expiry"};
+static const char *const table_names[STORE_TABLES] = {"meta", "names", "delegates", "keys", "expiry",
+	"evidence", "tokens", "events"};
 
 int store_map_error(int code)
 {

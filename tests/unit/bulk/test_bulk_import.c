@@ -162,7 +162,7 @@ static void what_is_there_stays_as_it_is(void **state)
 	expect_export(HEADER D("a", KEY(0)) D("b", KEY(1)) END(2));
 	struct store *s = open_store();
 	struct store_txn *t;
-	struct delegate_id id;
+	struct delegate_login id;
 	const struct address from = {{0}};
 	assert_int_equal(store_txn_begin(s, &t), OK);
 	assert_int_equal(delegate_authenticate(t, ID(2), "any", &from, &id), ERR_FORBIDDEN);

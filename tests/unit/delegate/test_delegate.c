@@ -52,7 +52,7 @@ static struct delegate_credentials registered(const struct delegate_allow *allow
 	static const struct delegate_allow everyone = {.count = 0};
 	struct delegate_credentials c;
 	struct store_txn *t = begin();
-	assert_int_equal(delegate_register(t, zone, allow ? allow : &everyone, 0, &c), OK);
+	assert_int_equal(delegate_register(t, &(struct delegate_wish){.zone = zone, .allow = allow ? *allow : everyone}, 0, &c), OK);
 	commit(t);
 	return c;
 }
@@ -71,7 +71,7 @@ static const char *value(unsigned n)
 static int put(const struct delegate_credentials *c, const char *text, int64_t now)
 {
 	struct store_txn *t = begin();
-	int rc = delegate_put(t, &c->id, text, &rules, now);
+	int rc = delegate_put(t, &c->id, text, &rules, &(struct delegate_actor){.now = now});
 	commit(t);
 	return rc;
 }
@@ -168,7 +168,7 @@ static void the_oldest_makes_room(void **state)
 	struct delegate_rules two = {.value_lifetime = HOUR, .max_values = 2};
 	struct store_txn *t = begin();
 	for (unsigned i = 1; i <= 3; i++)
-		assert_int_equal(delegate_put(t, &c.id, value(i), &two, 0), OK);
+		assert_int_equal(delegate_put(t, &c.id, value(i), &two, &(struct delegate_actor){.now = 0}), OK);
 	commit(t);
 	assert_string_equal(live(&c, 0), "2 3");
 	for (unsigned i = 10; i < 60; i++)
@@ -199,9 +199,9 @@ static void what_is_withdrawn_is_gone_and_nothing_else(void **state)
 	assert_int_equal(put(&c, value(1), 0), OK);
 	assert_int_equal(put(&c, value(2), 0), OK);
 	struct store_txn *t = begin();
-	assert_int_equal(delegate_withdraw(t, &c.id, value(1), 0), OK);
-	assert_int_equal(delegate_withdraw(t, &c.id, value(9), 0), OK);
-	assert_int_equal(delegate_withdraw(t, &c.id, "short", 0), ERR_INVALID);
+	assert_int_equal(delegate_withdraw(t, &c.id, value(1), &(struct delegate_actor){.now = 0}), OK);
+	assert_int_equal(delegate_withdraw(t, &c.id, value(9), &(struct delegate_actor){.now = 0}), OK);
+	assert_int_equal(delegate_withdraw(t, &c.id, "short", &(struct delegate_actor){.now = 0}), ERR_INVALID);
 	commit(t);
 	assert_string_equal(live(&c, 0), "2");
 }
@@ -274,7 +274,9 @@ static int authenticate(const char *key_id, const char *secret, const char *from
 	struct address client;
 	assert_int_equal(address_parse(from, &client), OK);
 	struct store_txn *t = begin();
-	int rc = delegate_authenticate(t, key_id, secret, &client, id);
+	struct delegate_login login;
+	int rc = delegate_authenticate(t, key_id, secret, &client, &login);
+	*id = login.id;
 	commit(t);
 	return rc;
 }

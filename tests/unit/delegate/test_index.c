@@ -100,7 +100,7 @@ static struct delegate_id registered(struct store_txn *t)
 {
 	static const struct delegate_allow everyone = {.count = 0};
 	struct delegate_credentials c;
-	assert_int_equal(delegate_register(t, zone, &everyone, 0, &c), OK);
+	assert_int_equal(delegate_register(t, &(struct delegate_wish){.zone = zone, .allow = everyone}, 0, &c), OK);
 	return c.id;
 }
 
@@ -123,7 +123,7 @@ static const char *value(unsigned n)
 static void put(const struct delegate_id *id, unsigned n, int64_t now)
 {
 	struct store_txn *t = begin();
-	assert_int_equal(delegate_put(t, id, value(n), &rules, now), OK);
+	assert_int_equal(delegate_put(t, id, value(n), &rules, &(struct delegate_actor){.now = now}), OK);
 	assert_int_equal(commit(t), OK);
 }
 
@@ -181,7 +181,7 @@ static void it_says_what_the_store_says(void **state)
 	expect(&id, NOW + SECOND, ERR_AGAIN, 0); /* more than fit */
 	for (unsigned n = 1; n <= 2; n++) {
 		struct store_txn *t = begin();
-		assert_int_equal(delegate_withdraw(t, &id, value(n), NOW + SECOND), OK);
+		assert_int_equal(delegate_withdraw(t, &id, value(n), &(struct delegate_actor){.now = NOW + SECOND}), OK);
 		assert_int_equal(commit(t), OK);
 	}
 	expect(&id, NOW + SECOND, OK, 1);
@@ -262,10 +262,10 @@ static void it_grows(void **state)
 		struct store_txn *t = begin();
 		for (unsigned end = i + 20; i < end; i++) {
 			ids[i] = registered(t);
-			assert_int_equal(delegate_put(t, &ids[i], value(i), &rules, NOW), OK);
+			assert_int_equal(delegate_put(t, &ids[i], value(i), &rules, &(struct delegate_actor){.now = NOW}), OK);
 			if (i >= 1000)
 				assert_int_equal(
-					delegate_withdraw(t, &ids[i - 1000], value(i - 1000), NOW), OK);
+					delegate_withdraw(t, &ids[i - 1000], value(i - 1000), &(struct delegate_actor){.now = NOW}), OK);
 		}
 		i--;
 		assert_int_equal(commit(t), OK);
@@ -340,7 +340,7 @@ static void readers_never_see_half_a_change(void **state)
 			const struct delegate_rules short_lived = {.value_lifetime = 1, .max_values = 32};
 			for (unsigned k = 0; k < 2; k++) {
 				snprintf(text, sizeof text, form, k, round % 1000);
-				assert_int_equal(delegate_put(t, &watched[i], text, &short_lived, now), OK);
+				assert_int_equal(delegate_put(t, &watched[i], text, &short_lived, &(struct delegate_actor){.now = now}), OK);
 			}
 		}
 		for (unsigned i = 0; round % 8 == 0 && i < 40; i++)

@@ -302,8 +302,8 @@ static void publish(struct store *s, uint16_t zone_id, struct delegate_credentia
 	static const struct delegate_allow allow;
 	struct store_txn *t;
 	assert_int_equal(store_txn_begin(s, &t), OK);
-	assert_int_equal(delegate_register(t, zone_id, &allow, NOW, made), OK);
-	assert_int_equal(delegate_put(t, &made->id, VALUE_1, &rules, NOW), OK);
+	assert_int_equal(delegate_register(t, &(struct delegate_wish){.zone = zone_id, .allow = allow}, NOW, made), OK);
+	assert_int_equal(delegate_put(t, &made->id, VALUE_1, &rules, &(struct delegate_actor){.now = NOW}), OK);
 	assert_int_equal(store_txn_commit(&t), OK);
 }
 

@@ -173,7 +173,7 @@ static struct ipc_reply do_register(void)
 {
 	struct ipc_request r = {.type = IPC_REGISTER, .client = here};
 	assert_int_equal(ask(&r), IPC_OK);
-	assert_string_equal(last.zone, "auth.example.org");
+	assert_string_equal(last.credentials.zone, "auth.example.org");
 	return last;
 }
 
@@ -188,8 +188,8 @@ static struct ipc_request change(
 	enum ipc_type type, const struct ipc_reply *who, const char *name, const char *text)
 {
 	struct ipc_request r = {.type = type, .client = here};
-	snprintf(r.key_id, sizeof r.key_id, "%s", who->key_id);
-	snprintf(r.secret, sizeof r.secret, "%s", who->secret);
+	snprintf(r.key_id, sizeof r.key_id, "%s", who->credentials.key_id);
+	snprintf(r.secret, sizeof r.secret, "%s", who->credentials.secret);
 	snprintf(r.name, sizeof r.name, "%s", name);
 	snprintf(r.value, sizeof r.value, "%s", text);
 	return r;
@@ -206,7 +206,7 @@ static const char *served(const struct ipc_reply *who)
 	assert_int_equal(store_snapshot_new(s, &v), OK);
 	assert_int_equal(store_snapshot_renew(v), OK);
 	assert_int_equal(
-		delegate_read(v, zone_ids[0], (const uint8_t *)who->label, strlen(who->label), 0, &values),
+		delegate_read(v, zone_ids[0], (const uint8_t *)who->credentials.label, strlen(who->credentials.label), 0, &values),
 		OK);
 	for (size_t i = 0; i < values.count; i++)
 		letters[i] = (char)values.rdata[i][1];
@@ -223,7 +223,7 @@ static void an_update_is_in_the_store_when_it_is_acknowledged(void **state)
 	await_hello();
 	struct ipc_reply who = do_register();
 	assert_string_equal(served(&who), "");
-	struct ipc_request r = change(IPC_UPDATE, &who, who.label, value('a'));
+	struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value('a'));
 	assert_int_equal(ask(&r), IPC_OK);
 	assert_string_equal(served(&who), "a");
 	r = change(IPC_CLEANUP, &who, "", value('a'));
@@ -238,22 +238,22 @@ static void without_the_key_nothing_changes(void **state)
 	start_keeper(CONF_REGISTRATION_OPEN, 0);
 	await_hello();
 	struct ipc_reply victim = do_register(), own = do_register(), guess = victim;
-	struct ipc_request r = change(IPC_UPDATE, &victim, victim.label, value('a'));
+	struct ipc_request r = change(IPC_UPDATE, &victim, victim.credentials.label, value('a'));
 	assert_int_equal(ask(&r), IPC_OK);
 	for (size_t i = 0; i < 3; i++) {
 		/* The victim's id with no, a wrong, and somebody else's secret. */
 		static const char *const secrets[] = {"", "0123456789012345678901234567890123456789", NULL};
 		for (size_t k = 0; k < 3; k++) {
-			snprintf(guess.secret, sizeof guess.secret, "%s",
-				secrets[k] ? secrets[k] : own.secret);
+			snprintf(guess.credentials.secret, sizeof guess.credentials.secret, "%s",
+				secrets[k] ? secrets[k] : own.credentials.secret);
 			r = change(
-				types[i], &guess, victim.label, value(types[i] == IPC_CLEANUP ? 'a' : 'x'));
+				types[i], &guess, victim.credentials.label, value(types[i] == IPC_CLEANUP ? 'a' : 'x'));
 			assert_int_equal(ask(&r), IPC_FORBIDDEN);
 		}
 		/* A good key, pointed at the victim's name. */
 		char fqdn[IPC_NAME_MAX + 32];
-		snprintf(fqdn, sizeof fqdn, "%s.auth.example.org.", victim.label);
-		r = change(types[i], &own, types[i] == IPC_UPDATE ? victim.label : fqdn,
+		snprintf(fqdn, sizeof fqdn, "%s.auth.example.org.", victim.credentials.label);
+		r = change(types[i], &own, types[i] == IPC_UPDATE ? victim.credentials.label : fqdn,
 			value(types[i] == IPC_CLEANUP ? 'a' : 'x'));
 		assert_int_equal(ask(&r), types[i] == IPC_UPDATE ? IPC_FORBIDDEN : IPC_FOREIGN);
 	}
@@ -267,7 +267,7 @@ static void rubbish_neither_writes_nor_stops_the_keeper(void **state)
 	start_keeper(CONF_REGISTRATION_OPEN, 0);
 	await_hello();
 	struct ipc_reply who = do_register();
-	struct ipc_request r = change(IPC_UPDATE, &who, who.label, value('x'));
+	struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value('x'));
 	uint8_t good[IPC_MESSAGE_MAX], wire[2 * IPC_MESSAGE_MAX] = {0};
 	size_t len;
 	struct ipc_envelope e = {epoch, 1};
@@ -305,12 +305,12 @@ static void what_was_meant_for_a_predecessor_is_dropped(void **state)
 	struct ipc_reply who = do_register();
 	uint64_t old = epoch;
 	kill_keeper();
-	struct ipc_request r = change(IPC_UPDATE, &who, who.label, value('o'));
+	struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value('o'));
 	post(&r, old);
 	start_keeper(CONF_REGISTRATION_OPEN, 0);
 	await_hello();
 	assert_true(epoch != old);
-	r = change(IPC_UPDATE, &who, who.label, value('n'));
+	r = change(IPC_UPDATE, &who, who.credentials.label, value('n'));
 	assert_int_equal(ask(&r), IPC_OK);
 	assert_string_equal(served(&who), "n");
 }
@@ -322,7 +322,7 @@ static void every_acknowledged_value_outlives_the_keeper(void **state)
 	await_hello();
 	struct ipc_reply who = do_register();
 	for (int i = 0; i < 20; i++) {
-		struct ipc_request r = change(IPC_UPDATE, &who, who.label, value((char)('a' + i)));
+		struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value((char)('a' + i)));
 		assert_int_equal(ask(&r), IPC_OK);
 		kill_keeper();
 		start_keeper(CONF_REGISTRATION_OPEN, 0);
@@ -359,7 +359,7 @@ static void names_of_httpreq_clients(void **state)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-extra-args"
-		snprintf(name, sizeof name, cases[i].shape, cases[i].about->label);
+		snprintf(name, sizeof name, cases[i].shape, cases[i].about->credentials.label);
 #pragma GCC diagnostic pop
 		struct ipc_request r = change(IPC_PRESENT, &who, name, value('a'));
 		assert_int_equal(ask(&r), cases[i].expected);
@@ -374,17 +374,17 @@ static void the_order_of_refusals(void **state)
 	start_keeper(CONF_REGISTRATION_OPEN, 0);
 	await_hello();
 	struct ipc_reply who = do_register(), stranger = who;
-	stranger.secret[3] ^= 1;
-	struct ipc_request r = change(IPC_UPDATE, &stranger, who.label, "bad");
+	stranger.credentials.secret[3] ^= 1;
+	struct ipc_request r = change(IPC_UPDATE, &stranger, who.credentials.label, "bad");
 	assert_int_equal(ask(&r), IPC_FORBIDDEN);
 	r = change(IPC_UPDATE, &who, "other", "bad");
 	assert_int_equal(ask(&r), IPC_FORBIDDEN);
-	r = change(IPC_UPDATE, &who, who.label, "bad");
+	r = change(IPC_UPDATE, &who, who.credentials.label, "bad");
 	assert_int_equal(ask(&r), IPC_BAD_VALUE);
-	for (char *p = who.label; *p; p++) /* byte for byte, as acme-dns compares */
-		r.name[p - who.label] = (char)(*p >= 'a' ? *p - 32 : *p);
+	for (char *p = who.credentials.label; *p; p++) /* byte for byte, as acme-dns compares */
+		r.name[p - who.credentials.label] = (char)(*p >= 'a' ? *p - 32 : *p);
 	snprintf(r.value, sizeof r.value, "%s", value('a'));
-	assert_int_equal(ask(&r), strcmp(r.name, who.label) == 0 ? IPC_OK : IPC_FORBIDDEN);
+	assert_int_equal(ask(&r), strcmp(r.name, who.credentials.label) == 0 ? IPC_OK : IPC_FORBIDDEN);
 }
 
 static void registration_can_be_closed_or_limited(void **state)
@@ -434,7 +434,7 @@ static void a_new_asker_is_taken_in(void **state)
 	api = pair[0];
 	epoch = 0;
 	await_hello();
-	struct ipc_request r = change(IPC_UPDATE, &who, who.label, value('a'));
+	struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value('a'));
 	assert_int_equal(ask(&r), IPC_OK);
 }
 
@@ -448,7 +448,7 @@ static void told_to_stop_it_answers_what_waits(void **state)
 	await_hello();
 	struct ipc_reply who = do_register();
 	kill(keeper, SIGSTOP);
-	struct ipc_request r = change(IPC_UPDATE, &who, who.label, value('a'));
+	struct ipc_request r = change(IPC_UPDATE, &who, who.credentials.label, value('a'));
 	for (int i = 0; i < WAITING; i++)
 		post(&r, epoch);
 	assert_true(write(stop_pipe[1], "x", 1) == 1);
