@@ -55,6 +55,25 @@ int credentials_from_any(const struct http_request *r, struct ipc_request *q) MU
 int credentials_set_user(struct ipc_request *q, const char *text) MUST_USE;
 int credentials_set_basic(struct ipc_request *q, const char *authorization) MUST_USE;
 
+/* ---- JSON of replies (render.c); new objects, NULL: no memory ---- */
+
+json_t *render_reply(const struct ipc_reply *r, unsigned limit);
+json_t *render_values(const struct ipc_delegate *d);
+json_t *render_keys(const struct ipc_delegate *d);
+
+/* ---- refusals (refusals.c) ---- */
+
+/* What an outcome is over HTTP. */
+struct refusal {
+	unsigned status;
+	const char *code;
+	const char *detail; /* one sentence that says what to do; NULL: there is none (acme-dns) */
+};
+
+/* Of the keeper's. IPC_OK is taken for IPC_FAILED: it is no refusal. */
+const struct refusal *refusal_of(enum ipc_status status);         /* on /v1/ */
+const struct refusal *refusal_of_acmedns(enum ipc_status status); /* the codes its clients know */
+
 /* ---- endpoint families ---- */
 
 /* Reads bodies only. *text is malloc'ed. */
