@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* What the outcomes of requests are over HTTP. Codes are for programs, details for people. */
+#include <string.h>
+
 #include "api/internal.h"
 #include "api/render.h"
 
@@ -35,7 +37,7 @@ static const struct refusal refusals[IPC_STATUSES] = {
 		"Choose another label: this one is taken, or was, and labels are never given out again."},
 	[IPC_TOO_MANY] = {409, "too_many_keys", "Revoke one of the delegate's two keys first."},
 	[IPC_LAST_KEY] = {409, "last_key",
-		"Add another key first, or send {\"force\": true} to leave the delegate without a key."},
+		"Add another key first, or repeat this with ?force=true to leave the delegate without a key."},
 	[IPC_SHUTS_OUT] = {409, "shuts_out",
 		"The allow list does not contain the address this comes from: add it, or send \"force\": "
 		"true."},
@@ -58,16 +60,60 @@ static const struct refusal acmedns[IPC_STATUSES] = {
 	[IPC_EXISTS] = {409, "exists", NULL},
 };
 
-const struct refusal *refusal_of(enum ipc_status status)
+/* What the api itself refuses, on all paths; acme-dns's are without the detail. */
+static const struct refusal own[] = {
+	{404, "not_found", "There is no such path: /v1/openapi.json lists them all."},
+	{405, "method_not_allowed", "Use one of the methods that Allow names."},
+	{403, "https_required", "Use https: a key that travels in clear is a key for everybody on the way."},
+	{500, "out_of_memory", "The server has no memory left for this: try again."},
+	{503, "store_unavailable", NULL},
+	{400, "malformed_json_payload", NULL},
+	{400, "invalid_allowfrom_cidr", NULL},
+	{400, "malformed_body", "Send one JSON object, with every key once."},
+	{400, "bad_field", "Look at the type, the length and the range of the fields in /v1/openapi.json."},
+	{400, "bad_query", "Use the parameters that /v1/openapi.json names, without percent-encoding."},
+	{400, "bad_allowfrom",
+		"Send at most 32 networks in CIDR notation, such as \"192.0.2.0/24\" or \"2001:db8::/32\"."},
+	{400, "bad_alias", "Send at most 8 host names of two labels or more, such as \"www.example.com\"."},
+	{400, "bad_domain",
+		"Send at most 8 host names, each as domain=www.example.com, without percent-encoding."},
+	{400, "domain_required",
+		"Say which names the certificate is for, with domain=, or declare them as aliases."},
+	{400, "unknown_format",
+		"Use one of json, lego, traefik, caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq."},
+	{409, "no_url", "The operator must set api.url to a plain https URL before settings can be written."},
+	{409, "other_account",
+		"This storage is read only and knows only the account of the key in its URL: create the CNAME "
+		"and run lego again."},
+	{401, "forbidden",
+		"Send a valid key id and secret (or the operator's token) from an address that is allowed to "
+		"use it."},
+};
+
+const struct refusal *refusal_of(enum manner m, enum ipc_status status)
 {
-	return &refusals[status > IPC_OK && status < IPC_STATUSES ? status : IPC_FAILED];
+	if (status <= IPC_OK || status >= IPC_STATUSES)
+		status = IPC_FAILED;
+	/* What cannot come to pass on acme-dns's paths counts as a failure of ours. */
+	if (m == MANNER_ACMEDNS)
+		return &acmedns[acmedns[status].code ? status : IPC_FAILED];
+	return &refusals[status];
 }
 
-/* What cannot come to pass there counts as a failure of ours. */
-const struct refusal *refusal_of_acmedns(enum ipc_status status)
+static const struct refusal *find(const struct refusal *table, size_t count, const char *code)
 {
-	const struct refusal *r = &acmedns[status > IPC_OK && status < IPC_STATUSES ? status : IPC_FAILED];
-	return r->code ? r : &acmedns[IPC_FAILED];
+	for (size_t i = 0; i < count; i++)
+		if (table[i].code && strcmp(table[i].code, code) == 0)
+			return &table[i];
+	return NULL;
+}
+
+const struct refusal *refusal_called(enum manner m, const char *code)
+{
+	const struct refusal *f = find(own, sizeof own / sizeof *own, code);
+	if (!f)
+		f = find(m == MANNER_ACMEDNS ? acmedns : refusals, IPC_STATUSES, code);
+	return f ? f : refusal_of(m, IPC_FAILED);
 }
 
 const char *api_outcome_word(enum ipc_status status)

@@ -197,10 +197,15 @@ static json_t *text_json(const void *e)
 	return text_value(e);
 }
 
+json_t *render_allow(const struct prefix *allow, size_t count)
+{
+	return ARRAY(allow, count, prefix_json);
+}
+
 /* ---- bodies ---- */
 
 /* The members of acme-dns's answer to /register, in its order. */
-static json_t *credentials_json(const struct ipc_credentials *c)
+json_t *render_credentials(const struct ipc_credentials *c)
 {
 	struct object o = object_new();
 	put_text(&o, "username", c->key_id);
@@ -439,7 +444,7 @@ json_t *render_reply(const struct ipc_reply *r, unsigned limit)
 	case IPC_DELEGATE_ADD:
 	case IPC_KEY_ADD:
 	case IPC_KEY_ROTATE:
-		return credentials_json(&r->credentials);
+		return render_credentials(&r->credentials);
 	case IPC_DELEGATE_SHOW:
 		return delegate_json(&r->delegate);
 	case IPC_DELEGATE_LIST:
