@@ -10,8 +10,6 @@
 #include "util/secure.h"
 #include "util/text.h"
 
-enum { VALUE_LEN = 43 }; /* base64url of a SHA-256 digest, RFC 8555 section 8.4 */
-
 /* ---- register ---- */
 
 /* lego splits ACME_DNS_ALLOWLIST at commas without trimming. */
@@ -98,59 +96,83 @@ int acmedns_read_register(const char *body, size_t len, struct ipc_request *q, c
 	return r;
 }
 
-/* ,"server_url":"..." lets Caddy use the answer as its credentials file as it is. Last, because acme.sh's
- * greedy sed takes the last occurrence of a key name. */
-static char *with_server_url(char *allow, const struct base_path *b)
+/* A JSON text, malloc'ed; NULL: no memory. */
+static char *quoted(json_t *value)
 {
-	json_t *url = b->server_url ? json_string(b->server_url) : NULL;
-	char *quoted = url ? json_dumps(url, JSON_ENCODE_ANY) : NULL;
-	char *tail = NULL;
-	if (quoted && asprintf(&tail, "%s,\"server_url\":%s", allow, quoted) < 0)
-		tail = NULL;
-	json_decref(url);
-	free(quoted);
-	if (!tail)
-		return allow;
-	free(allow);
-	return tail;
+	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	json_decref(value);
+	return text;
 }
 
-/* `text` is the rest of the line, from the value of allowfrom on. */
-static void registered(struct http_exchange *x, const struct ipc_reply *reply, const char *text)
+/* server_url lets Caddy use the answer as its credentials file as it is. Last, because acme.sh's greedy sed
+ * takes the last occurrence of a key name. */
+static char *register_line(const struct ipc_credentials *c, const char *allow, const char *server_url)
 {
-	const struct ipc_credentials *c = &reply->credentials;
-	char *line = NULL;
-	int len = asprintf(&line,
-		"{\"username\":\"%s\",\"password\":\"%s\",\"fulldomain\":\"%s.%s\",\"subdomain\":\"%s\","
-		"\"allowfrom\":%s}",
-		c->key_id, c->secret, c->label, c->zone, c->label, text);
-	if (len < 0) {
-		api_refuse(x, 500, "out_of_memory");
-		return;
+	char *url = server_url ? quoted(json_string(server_url)) : NULL, *line = NULL;
+	if (asprintf(&line,
+		    "{\"username\":\"%s\",\"password\":\"%s\",\"fulldomain\":\"%s.%s\",\"subdomain\":\"%s\","
+		    "\"allowfrom\":%s%s%s}",
+		    c->key_id, c->secret, c->label, c->zone, c->label, allow, url ? ",\"server_url\":" : "",
+		    url ? url : "") < 0)
+		line = NULL;
+	free(url);
+	return line;
+}
+
+/* The allow list as it was sent, as acme-dns has it; with a token, which may bring one of its own, as it is.
+ */
+static void registered(struct call *c, const struct ipc_reply *reply)
+{
+	const struct ipc_credentials *k = &reply->credentials;
+	char *actual = c->text ? NULL : quoted(render_allow(k->allow, k->allow_count));
+	const char *allow = c->text ? c->text : actual;
+	char *line = allow ? register_line(k, allow, c->base->server_url) : NULL;
+	if (line) {
+		answer_json(c->exchange, 201, line);
+		secure_wipe(line, strlen(line));
+	} else {
+		answer_refusal(c->exchange, c->manner, refusal_called(c->manner, "out_of_memory"), NULL, 0);
 	}
-	api_answer(x, 201, line);
-	secure_wipe(line, (size_t)len);
 	free(line);
+	free(actual);
 }
 
-void acmedns_register(
-	struct api *a, struct http_exchange *x, const struct http_request *r, const struct base_path *b)
+static void register_ask(const struct context *c, struct ipc_request *q, char *text)
 {
+	struct call *k = call_new(c, registered);
+	if (!k || *q->secret) {
+		free(text);
+		text = NULL;
+	}
+	if (!k)
+		return;
+	k->text = text;
+	call_ask(k, q);
+}
+
+void acmedns_register(const struct context *c)
+{
+	const struct http_request *r = c->request;
 	struct ipc_request q = {.type = IPC_REGISTER, .client = r->client};
 	char *text;
+	if (credentials_token(c, &q)) {
+		answer_error(c, "bad_token");
+		return;
+	}
 	switch (acmedns_read_register(r->body, r->body_len, &q, &text)) {
 	case OK:
-		api_ask(a, x, &q, registered, with_server_url(text, b));
-		return;
+		register_ask(c, &q, text);
+		break;
 	case ERR_RANGE:
-		api_refuse(x, 400, "invalid_allowfrom_cidr");
-		return;
+		answer_error(c, "invalid_allowfrom_cidr");
+		break;
 	case ERR_NOMEM:
-		api_refuse(x, 500, "out_of_memory");
-		return;
+		answer_error(c, "out_of_memory");
+		break;
 	default:
-		api_refuse(x, 400, "malformed_json_payload");
+		answer_error(c, "malformed_json_payload");
 	}
+	secure_wipe(&q, sizeof q);
 }
 
 /* ---- update ---- */
@@ -184,31 +206,33 @@ int acmedns_read_update(const char *body, size_t len, struct ipc_request *q, cha
 }
 
 /* acme-dns answers 401 to whatever keeps it from knowing who asks for what, malformed JSON included. */
-void acmedns_update(
-	struct api *a, struct http_exchange *x, const struct http_request *r, const struct base_path *b)
+void acmedns_update(const struct context *c)
 {
+	const struct http_request *r = c->request;
 	struct ipc_request q = {.type = IPC_UPDATE, .client = r->client};
-	char *text;
-	(void)b;
-	if (credentials_from_headers(r, &q) || acmedns_read_update(r->body, r->body_len, &q, &text))
-		api_refuse(x, 401, "forbidden");
-	else
-		api_ask(a, x, &q, api_echo, text);
+	char *text = NULL;
+	struct call *k;
+	if (credentials_from_headers(r, &q) || acmedns_read_update(r->body, r->body_len, &q, &text)) {
+		answer_error(c, "forbidden");
+	} else if ((k = call_new(c, success_text)) != NULL) {
+		k->text = text;
+		call_ask(k, &q);
+	} else {
+		free(text);
+	}
 	secure_wipe(&q, sizeof q);
 }
 
 /* ---- health ---- */
 
-static void healthy(struct http_exchange *x, const struct ipc_reply *reply, const char *text)
+static void healthy(struct call *c, const struct ipc_reply *reply)
 {
-	(void)reply, (void)text;
-	http_respond(x, &(struct http_response){.status = 200, .body = ""});
+	(void)reply;
+	http_respond(c->exchange, &(struct http_response){.status = 200, .body = ""});
 }
 
-void acmedns_health(
-	struct api *a, struct http_exchange *x, const struct http_request *r, const struct base_path *b)
+void acmedns_health(const struct context *c)
 {
-	struct ipc_request q = {.type = IPC_HEALTH, .client = r->client};
-	(void)b;
-	api_ask(a, x, &q, healthy, NULL);
+	struct ipc_request q = {.type = IPC_HEALTH, .client = c->request->client};
+	ask(c, &q, healthy);
 }

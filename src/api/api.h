@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* What HTTP requests mean: the acme-dns API (/register, /update, /health) and httpreq/acmeproxy (/present,
- * /cleanup), under every base path. Knows neither packets nor store: it asks the keeper. One file per
- * endpoint family. */
+/* What HTTP requests mean: the acme-dns API (/register, /update, /health), httpreq/acmeproxy (/present,
+ * /cleanup) and our own (/v1/, described in openapi.json), under every base path. Knows neither packets nor
+ * store: it asks the keeper. One file per endpoint family. */
 #pragma once
 
 #include "conf/conf.h"
@@ -25,3 +25,9 @@ void api_free(struct api **a);
 
 /* The handler for http_start(); ctx is the struct api. */
 void api_handle(void *ctx, struct http_exchange *x, const struct http_request *r);
+
+/* Answers what has been held back long enough; `now` is clock_mono_ms(). Returns when to call it again at the
+ * latest, INT64_MAX: nothing waits. */
+int64_t api_run(struct api *a, int64_t now);
+/* Answers all of it now: before http_stop(). */
+void api_flush(struct api *a);

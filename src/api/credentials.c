@@ -6,7 +6,7 @@
 #include "util/secure.h"
 #include "util/text.h"
 
-enum { BASIC_MAX = 96 }; /* urn:uuid:<36>:<40> and some room */
+enum { BASIC_MAX = 160 }; /* urn:uuid:<36>:<40>, and room for the user names of others */
 
 /* 32 hex digits -> the dashed form. */
 static int MUST_USE add_dashes(const char *s, char out[static SECURE_UUID_LEN + 1])
@@ -87,23 +87,28 @@ static int MUST_USE decode_base64(const char *s, char *out, size_t cap)
 }
 
 /* RFC 7617: the user ends at the first colon. A UUID in urn form has colons of its own, so the secret, which
- * has none, is taken from the last one. */
+ * has none, is taken from the last one. Into `pair`; returns the secret, or NULL. */
+static char *split_basic(const char *authorization, char pair[static BASIC_MAX + 1])
+{
+	if (strncasecmp(authorization, "Basic ", 6) != 0)
+		return NULL;
+	authorization += 6 + strspn(authorization + 6, " ");
+	char *colon = decode_base64(authorization, pair, BASIC_MAX + 1) == OK ? strrchr(pair, ':') : NULL;
+	if (!colon)
+		return NULL;
+	*colon = 0;
+	return colon + 1;
+}
+
 int credentials_set_basic(struct ipc_request *q, const char *authorization)
 {
 	char pair[BASIC_MAX + 1] = "";
 	int r = ERR_FORBIDDEN;
-	if (strncasecmp(authorization, "Basic ", 6) != 0)
-		return r;
-	authorization += 6 + strspn(authorization + 6, " ");
-	if (decode_base64(authorization, pair, sizeof pair) == OK) {
-		char *colon = strrchr(pair, ':');
-		if (colon) {
-			*colon = 0;
-			r = credentials_set_user(q, pair);
-			if (r == OK)
-				r = set_secret(q, colon + 1);
-		}
-	}
+	const char *secret = split_basic(authorization, pair);
+	if (secret)
+		r = credentials_set_user(q, pair);
+	if (r == OK)
+		r = set_secret(q, secret);
 	secure_wipe(pair, sizeof pair);
 	return r;
 }
@@ -113,6 +118,7 @@ int credentials_from_headers(const struct http_request *r, struct ipc_request *q
 	bool twice;
 	const char *user = http_header(r, "X-Api-User", &twice);
 	const char *key = user ? http_header(r, "X-Api-Key", &twice) : NULL;
+	q->by = IPC_BY_KEY;
 	if (!key)
 		return ERR_FORBIDDEN;
 	int e = credentials_set_user(q, user);
@@ -124,6 +130,75 @@ int credentials_from_any(const struct http_request *r, struct ipc_request *q)
 	bool twice;
 	if (http_header(r, "X-Api-User", &twice) || twice)
 		return credentials_from_headers(r, q);
+	q->by = IPC_BY_KEY;
 	const char *authorization = http_header(r, "Authorization", &twice);
 	return authorization ? credentials_set_basic(q, authorization) : ERR_FORBIDDEN;
+}
+
+/* ---- bearer tokens ---- */
+
+/* What can be sent on as a token. */
+static int MUST_USE set_token(struct ipc_request *q, const char *text)
+{
+	size_t len = strlen(text);
+	if (!len || len > IPC_CREDENTIAL_MAX)
+		return ERR_FORBIDDEN;
+	memcpy(q->secret, text, len + 1);
+	return OK;
+}
+
+/* RFC 6750 section 2.1; the scheme in any case (RFC 9110 section 11.1). NULL: something else. */
+static const char *bearer(const struct http_request *r)
+{
+	bool twice;
+	const char *s = http_header(r, "Authorization", &twice);
+	if (!s || strncasecmp(s, "Bearer ", 7) != 0)
+		return NULL;
+	return s + 7 + strspn(s + 7, " ");
+}
+
+int credentials_from_bearer(const struct http_request *r, struct ipc_request *q)
+{
+	const char *token = bearer(r);
+	q->by = IPC_BY_OPERATOR;
+	return token ? set_token(q, token) : ERR_FORBIDDEN;
+}
+
+static bool looks_like_token(const char *text)
+{
+	return strlen(text) == SECURE_SECRET_LEN && text_is_base64url(text, SECURE_SECRET_LEN);
+}
+
+/* win-acme sends Basic of nothing, Posh-ACME and Certify send what a proxy in front may want: a password that
+ * cannot be a token is none, and where none is needed one that could be is not held against them. */
+static void set_maybe(const struct http_request *r, struct ipc_request *q)
+{
+	char pair[BASIC_MAX + 1] = "";
+	bool twice;
+	const char *authorization = http_header(r, "Authorization", &twice);
+	const char *password = authorization ? split_basic(authorization, pair) : NULL;
+	if (password && looks_like_token(password)) {
+		memcpy(q->secret, password, SECURE_SECRET_LEN + 1);
+		q->flags |= IPC_FLAG_MAYBE;
+	}
+	secure_wipe(pair, sizeof pair);
+}
+
+int credentials_token(const struct context *c, struct ipc_request *q)
+{
+	bool twice;
+	const char *header = http_header(c->request, "X-Registration-Token", &twice);
+	const char *token = c->token ? c->token : header;
+	if (twice && !c->token)
+		return ERR_FORBIDDEN;
+	if (token)
+		return set_token(q, token);
+	token = bearer(c->request);
+	if (!token) {
+		set_maybe(c->request, q);
+		return OK;
+	}
+	if (!looks_like_token(token))
+		q->flags |= IPC_FLAG_MAYBE; /* somebody else's, for a proxy in front perhaps */
+	return strlen(token) > IPC_CREDENTIAL_MAX ? OK : *token ? set_token(q, token) : OK;
 }

@@ -73,38 +73,46 @@ int httpreq_read(const char *body, size_t len, struct ipc_request *q, char **tex
 	return r;
 }
 
-static void change(struct api *a, struct http_exchange *x, const struct http_request *r, enum ipc_type type)
+static void change_ask(const struct context *c, struct ipc_request *q, char *text)
 {
+	struct call *k = call_new(c, success_text);
+	if (!k) {
+		free(text);
+		return;
+	}
+	k->text = text;
+	call_ask(k, q);
+}
+
+static void change(const struct context *c, enum ipc_type type)
+{
+	const struct http_request *r = c->request;
 	struct ipc_request q = {.type = type, .client = r->client};
 	char *text;
 	if (credentials_from_any(r, &q)) {
-		api_refuse(x, 401, "forbidden");
+		answer_error(c, "forbidden");
 		goto done;
 	}
 	switch (httpreq_read(r->body, r->body_len, &q, &text)) {
 	case OK:
-		api_ask(a, x, &q, api_echo, text);
+		change_ask(c, &q, text);
 		break;
 	case ERR_INVALID:
-		api_refuse(x, 400, "malformed_json_payload");
+		answer_error(c, "malformed_json_payload");
 		break;
 	default:
-		api_refuse(x, 500, "out_of_memory");
+		answer_error(c, "out_of_memory");
 	}
 done:
 	secure_wipe(&q, sizeof q);
 }
 
-void httpreq_present(
-	struct api *a, struct http_exchange *x, const struct http_request *r, const struct base_path *b)
+void httpreq_present(const struct context *c)
 {
-	(void)b;
-	change(a, x, r, IPC_PRESENT);
+	change(c, IPC_PRESENT);
 }
 
-void httpreq_cleanup(
-	struct api *a, struct http_exchange *x, const struct http_request *r, const struct base_path *b)
+void httpreq_cleanup(const struct context *c)
 {
-	(void)b;
-	change(a, x, r, IPC_CLEANUP);
+	change(c, IPC_CLEANUP);
 }

@@ -51,29 +51,32 @@ int keeper_process_run(const struct settings *s, struct delegate_index *x, const
 /* ---- api ---- */
 
 /* True: told to stop. */
-static bool serve_once(struct http_server *http, struct ipc_client *client, int stop, int *rc)
+static bool serve_once(
+	struct api *api, struct http_server *http, struct ipc_client *client, int stop, int *rc)
 {
+	int64_t next = api_run(api, clock_mono_ms()) - clock_mono_ms();
+	int wait = next < 0 ? 0 : next < API_TICK_MS ? (int)next : API_TICK_MS;
 	struct pollfd p[] = {
 		{.fd = http_fd(http), .events = POLLIN},
 		{.fd = ipc_client_fd(client), .events = POLLIN},
 		{.fd = stop, .events = POLLIN},
 	};
-	(void)!poll(p, stop < 0 ? 2 : 3, API_TICK_MS); /* interrupted or not: look at everything */
+	(void)!poll(p, stop < 0 ? 2 : 3, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
 	*rc = ipc_client_run(client, now);
 	http_run(http, now);
 	return stop >= 0 && p[2].revents;
 }
 
-static int serve_until_stopped(struct http_server *http, struct ipc_client *client, int stop)
+static int serve_until_stopped(struct api *api, struct http_server *http, struct ipc_client *client, int stop)
 {
 	int rc = OK;
-	while (!rc && !serve_once(http, client, stop, &rc))
+	while (!rc && !serve_once(api, http, client, stop, &rc))
 		;
 	http_quiesce(http);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
 	while (!rc && http_busy(http) && clock_mono_ms() < end)
-		serve_once(http, client, -1, &rc);
+		serve_once(api, http, client, -1, &rc);
 	return rc;
 }
 
@@ -107,9 +110,10 @@ int api_process_run(const struct settings *s, const struct sockets *k, int chann
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL);
 	if (!rc)
-		rc = serve_until_stopped(http, client, stop);
+		rc = serve_until_stopped(api, http, client, stop);
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
 	ipc_client_free(&client);
+	api_flush(api);
 	http_stop(&http);
 free_api:
 	api_free(&api);

@@ -159,6 +159,7 @@ static void describe(struct connection *c, struct http_request *r)
 	*r = (struct http_request){
 		.method = c->in + h->method,
 		.path = c->in + h->path,
+		.query = h->query ? c->in + h->query : NULL,
 		.body = c->in + h->length,
 		.body_len = h->content_length,
 		.peer = c->peer,

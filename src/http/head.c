@@ -129,6 +129,7 @@ static unsigned parse_target(struct parser *p, char *target)
 		*query++ = 0;
 		if (*query && !consists_of(query, "-._~!$&'()*+,;=:@/?%"))
 			return BAD_REQUEST;
+		p->head->query = offset(p, query);
 	}
 	if (target[0] != '/' || !consists_of(target, path_chars) || has_dot_segment(target))
 		return BAD_REQUEST;

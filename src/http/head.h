@@ -20,6 +20,7 @@ struct head {
 	size_t length;         /* of the head, with the empty line */
 	size_t content_length; /* SIZE_MAX when the number is beyond any limit */
 	uint16_t method, path;
+	uint16_t query; /* 0: none */
 	uint16_t field_count;
 	bool is_head;          /* the method is HEAD: an answer without body */
 	bool keep_alive;       /* what the client asks for: RFC 9112 section 9.3 */

@@ -40,8 +40,9 @@ struct http_exchange; /* one request waiting for its response; valid until http_
 /* Lives until the handler returns. */
 struct http_request {
 	const char *method;
-	const char *path; /* as sent, without the query, not decoded; starts with '/' */
-	const char *body; /* NUL-terminated for convenience; may hold NULs */
+	const char *path;  /* as sent, without the query, not decoded; starts with '/' */
+	const char *query; /* what stands behind '?', not decoded; NULL: there is none */
+	const char *body;  /* NUL-terminated for convenience; may hold NULs */
 	size_t body_len;
 	struct address peer;   /* the other end of the connection */
 	struct address client; /* whose request it is: the peer, or what a trusted proxy says */
@@ -58,8 +59,9 @@ struct http_response {
 	const char *content_type; /* NULL: none */
 	const char *body;         /* copied */
 	size_t body_len;
-	const char *allow;    /* value of Allow, for 405; NULL: none */
-	unsigned retry_after; /* seconds; 0: no Retry-After */
+	const char *allow;        /* value of Allow, for 405; NULL: none */
+	unsigned retry_after;     /* seconds; 0: no Retry-After */
+	const char *authenticate; /* value of WWW-Authenticate, for 401; NULL: none */
 };
 
 /* Called once per complete request. It, or someone later, must call http_respond() exactly once. */

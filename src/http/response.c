@@ -24,6 +24,7 @@ static const struct status {
 	{403, "Forbidden", ""},
 	{404, "Not Found", ""},
 	{405, "Method Not Allowed", ""},
+	{409, "Conflict", ""},
 	{413, "Content Too Large", "{\"error\": \"body_too_large\"}"},
 	{417, "Expectation Failed", "{\"error\": \"unknown_expectation\"}"},
 	{429, "Too Many Requests", ""},
@@ -98,6 +99,8 @@ static void put_head(struct text *t, const struct http_response *r, bool keep_al
 	put(t, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
 	if (r->allow)
 		put(t, "Allow: %s\r\n", r->allow);
+	if (r->authenticate)
+		put(t, "WWW-Authenticate: %s\r\n", r->authenticate);
 	if (r->retry_after)
 		put(t, "Retry-After: %u\r\n", r->retry_after);
 	put(t, "Connection: %s\r\n\r\n", keep_alive ? "keep-alive" : "close");

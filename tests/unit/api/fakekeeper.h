@@ -26,19 +26,28 @@ struct fakekeeper {
 	struct ipc_request last; /* the last request but hello */
 	unsigned asked;
 	enum ipc_status forced;   /* IPC_STATUSES: judge properly */
+	uint32_t delay;           /* of refusals */
 	bool silent;              /* keep requests unanswered */
 	bool pretend_insecure;    /* as if the request had come over plain HTTP from far away */
 	struct ipc_envelope kept; /* of the last request while silent */
 };
 
+#define OPERATOR_TOKEN "oper_ator-oper_ator-oper_ator-oper_ator1"
+
 static inline enum ipc_status fakekeeper_judge(const struct ipc_request *r)
 {
 	if (r->type == IPC_REGISTER || r->type == IPC_HEALTH)
 		return IPC_OK;
+	if (r->by == IPC_BY_OPERATOR)
+		return strcmp(r->secret, OPERATOR_TOKEN) == 0 ? IPC_OK : IPC_FORBIDDEN;
+	if (r->by != IPC_BY_KEY || r->type >= IPC_DELEGATE_ADD)
+		return IPC_FORBIDDEN;
 	if (strcmp(r->key_id, USER) != 0 || strcmp(r->secret, KEY) != 0)
 		return IPC_FORBIDDEN;
 	if (r->type == IPC_UPDATE && strcmp(r->name, LABEL) != 0)
 		return IPC_FORBIDDEN;
+	if (r->type > IPC_CLEANUP)
+		return IPC_OK;
 	if (r->type != IPC_UPDATE && strstr(r->name, ZONE) && strncmp(r->name, LABEL ".", sizeof LABEL) != 0)
 		return IPC_FOREIGN;
 	return strlen(r->value) == 43 && text_is_base64url(r->value, 43) ? IPC_OK : IPC_BAD_VALUE;
@@ -53,16 +62,86 @@ static inline void fakekeeper_reply(
 	assert_int_equal(ipc_send(k->fd, bytes, len), OK);
 }
 
+static inline struct prefix test_prefix(const char *text)
+{
+	struct prefix p;
+	assert_int_equal(prefix_parse(text, strlen(text), &p), OK);
+	return p;
+}
+
+static inline void fakekeeper_delegate(struct ipc_delegate *d)
+{
+	strcpy(d->label, LABEL);
+	strcpy(d->zone, ZONE);
+	d->created = 1763971200000; /* 2025-11-24T08:00:00Z */
+	d->key_count = 1;
+	strcpy(d->keys[0].id, USER);
+	d->keys[0].created = d->created;
+	d->allow_count = 1;
+	d->allow[0] = test_prefix("192.0.2.0/24");
+	d->alias_count = 2;
+	strcpy(d->aliases[0], "example.com");
+	strcpy(d->aliases[1], "example.net");
+	d->value_count = 1;
+	strcpy(d->values[0].text, TXT);
+	d->values[0].expiry = d->created + 3600000;
+	d->change_count = 1;
+	d->changes[0] = (struct ipc_change){.when = d->created, .kind = IPC_CHANGE_CLEARED};
+	d->asker_count = 1;
+	d->askers[0] = (struct ipc_asker){.first = d->created, .last = d->created, .times = 3};
+	assert_int_equal(address_parse("2001:db8::53", &d->askers[0].resolver), OK);
+}
+
+static inline void fakekeeper_fill(struct ipc_reply *r)
+{
+	switch (r->type) {
+	case IPC_REGISTER:
+	case IPC_DELEGATE_ADD:
+	case IPC_KEY_ADD:
+	case IPC_KEY_ROTATE:
+		strcpy(r->credentials.key_id, USER);
+		strcpy(r->credentials.secret, KEY);
+		strcpy(r->credentials.label, LABEL);
+		strcpy(r->credentials.zone, ZONE);
+		break;
+	case IPC_DELEGATE_SHOW:
+		fakekeeper_delegate(&r->delegate);
+		break;
+	case IPC_DELEGATE_LIST:
+		r->count = 2;
+		strcpy(r->delegates[0].label, "a");
+		strcpy(r->delegates[0].zone, ZONE);
+		strcpy(r->delegates[1].label, "b");
+		strcpy(r->delegates[1].zone, ZONE);
+		break;
+	case IPC_TOKEN_ADD:
+		strcpy(r->token.id, "0123456789ab");
+		strcpy(r->token.secret, KEY);
+		break;
+	case IPC_TOKEN_LIST:
+		r->count = 1;
+		strcpy(r->tokens[0].id, "0123456789ab");
+		break;
+	case IPC_EVENTS:
+		r->count = 1;
+		r->events[0].sequence = 9;
+		r->events[0].kind = IPC_EVENT_UPDATE;
+		r->events[0].outcome = IPC_FORBIDDEN;
+		r->events[0].by = IPC_BY_KEY;
+		break;
+	default:
+		break;
+	}
+}
+
 static inline void fakekeeper_answer(struct fakekeeper *k, const struct ipc_envelope *e)
 {
 	struct ipc_reply r = {.type = k->last.type, .retry_after = 77};
 	r.status = k->forced == IPC_STATUSES ? fakekeeper_judge(&k->last) : k->forced;
-	if (r.type == IPC_REGISTER && r.status == IPC_OK) {
-		strcpy(r.credentials.key_id, USER);
-		strcpy(r.credentials.secret, KEY);
-		strcpy(r.credentials.label, LABEL);
-		strcpy(r.credentials.zone, ZONE);
-	}
+	if (r.status == IPC_OK)
+		fakekeeper_fill(&r);
+	else
+		r.delay = k->delay;
 	fakekeeper_reply(k, e, &r);
 }
 
@@ -122,6 +201,7 @@ static inline int fakekeeper_stop(void **state)
 {
 	struct fakekeeper *k = *state;
 	ipc_client_free(&k->client); /* first: it ends what is still asked, which answers the exchanges */
+	api_flush(k->api);
 	testserver_stop(&k->http);
 	api_free(&k->api);
 	close(k->fd);
@@ -147,13 +227,6 @@ static inline void expect(struct fakekeeper *k, const char *what, const char *he
 	fakekeeper_ask(k, head, body, &a);
 	if (a.status != status || strcmp(a.body, answer) != 0)
 		fail_msg("%s: %d %s instead of %d %s", what, a.status, a.body, status, answer);
-}
-
-static inline struct prefix test_prefix(const char *text)
-{
-	struct prefix p;
-	assert_int_equal(prefix_parse(text, strlen(text), &p), OK);
-	return p;
 }
 
 #define POST(path)  "POST " path " HTTP/1.1\r\nHost: auth.example.org\r\n"

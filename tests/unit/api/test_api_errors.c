@@ -202,7 +202,7 @@ static void other_methods_are_405_with_allow(void **state)
 static void unknown_paths_are_404(void **state)
 {
 	static const char *const paths[] = {"/", "//", "/registers", "/register/x", "/x/y", "/health.",
-		"/v1/update", "/x/y/x/y/update", "/updat", "/api/v1/acme-dns-compat"};
+		"/v2/update", "/x/y/x/y/update", "/updat", "/api/v1/acme-dns-compat"};
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		char head[128];
 		snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: a\r\n", paths[i]);

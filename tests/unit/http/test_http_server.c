@@ -17,7 +17,7 @@ struct seen {
 
 static void respond(struct http_exchange *x, const char *body)
 {
-	http_respond(x, &(struct http_response){200, "text/plain", body, strlen(body), NULL, 0});
+	http_respond(x, &(struct http_response){200, "text/plain", body, strlen(body), NULL, 0, NULL});
 }
 
 static void record(void *ctx, struct http_exchange *x, const struct http_request *r)

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the keeper says, as JSON: the same for /v1/ and for the command line's --json. Times are RFC 3339 in
+ * UTC, null for never; addresses are texts, null for none; what is counted in enums here are words there. Any
+ * thread. */
+#pragma once
+
+#include "ipc/messages.h"
+#include "util/error.h"
+
+enum { API_TIME_TEXT = 21 }; /* "2026-11-24T08:00:00Z" and the NUL */
+
+/* One JSON object on one line, malloc'ed: free it, and wipe it if the reply holds a secret. The reply's
+ * status must be IPC_OK. Lists are {"delegates": [...], "next": "..."}; `next` is what to go on behind, null
+ * when the page is not full. Of events it is the last one's number, as long as there is one. What has no body
+ * gives
+ * {"status": "ok"}. ERR_NOMEM. */
+int api_render(const struct ipc_reply *r, char **json) MUST_USE;
+
+/* The same where the request had a limit of its own (0: none): a page of so many is full. */
+int api_render_page(const struct ipc_reply *r, unsigned limit, char **json) MUST_USE;
+
+/* Words of the enums, as the JSON has them: never NULL. */
+const char *api_outcome_word(enum ipc_status status); /* also the error codes of /v1/ */
+const char *api_event_word(enum ipc_event_kind kind);
+const char *api_change_word(enum ipc_change_kind kind);
+const char *api_by_word(enum ipc_by by);
+const char *api_registration_word(unsigned mode); /* of enum conf_registration_mode */
+
+/* "" for 0, and for what no calendar holds. */
+void api_time_text(int64_t when, char out[static API_TIME_TEXT]);
