@@ -137,10 +137,9 @@ static void print_allow(const struct ipc_delegate *d)
 static void address_text(const struct address *a, char out[static ADDRESS_TEXT])
 {
 	static const struct address none;
-	if (address_equal(a, &none))
-		strcpy(out, "here");
-	else
-		address_format(a, out);
+	address_format(a, out);
+	if (address_equal(a, &none) && text_format(out, ADDRESS_TEXT, "here"))
+		out[0] = 0;
 }
 
 static void print_keys(const struct ipc_delegate *d)
