@@ -12,6 +12,11 @@ static const struct {
 } commands[] = {
 	{"serve", cmd_serve, "run the server"},
 	{"config", cmd_config, "check, print or start a configuration"},
+	{"status", cmd_status, "how the running server is"},
+	{"events", cmd_events, "what was asked of it, by whom, and how it ended"},
+	{"delegate", cmd_delegate, "add, list, show, change and remove delegates"},
+	{"key", cmd_key, "add, rotate and revoke keys"},
+	{"token", cmd_token, "add, list and revoke registration tokens"},
 	{"import", cmd_import, "read delegates from a file into the store"},
 	{"export", cmd_export, "write the delegates of the store to a file"},
 };

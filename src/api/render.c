@@ -474,3 +474,13 @@ int api_render(const struct ipc_reply *r, char **json)
 {
 	return api_render_page(r, 0, json);
 }
+
+int api_render_entry(const struct ipc_reply *r, size_t i, char **json)
+{
+	json_t *object = r->type == IPC_DELEGATE_LIST ? entry_json(&r->delegates[i])
+			 : r->type == IPC_TOKEN_LIST  ? token_json(&r->tokens[i])
+						      : event_json(&r->events[i]);
+	*json = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	return *json ? OK : ERR_NOMEM;
+}

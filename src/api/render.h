@@ -19,6 +19,9 @@ int api_render(const struct ipc_reply *r, char **json) MUST_USE;
 /* The same where the request had a limit of its own (0: none): a page of so many is full. */
 int api_render_page(const struct ipc_reply *r, unsigned limit, char **json) MUST_USE;
 
+/* One entry of a list of delegates, tokens or events; `i` is below the reply's count. ERR_NOMEM. */
+int api_render_entry(const struct ipc_reply *r, size_t i, char **json) MUST_USE;
+
 /* Words of the enums, as the JSON has them: never NULL. */
 const char *api_outcome_word(enum ipc_status status); /* also the error codes of /v1/ */
 const char *api_event_word(enum ipc_event_kind kind);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "conf/conf.h"
+#include "ipc/messages.h"
 #include "util/diag.h"
 #include "util/error.h"
 
@@ -41,3 +42,20 @@ int app_import(const struct app_import *i);
 /* Writes all delegates of the store to a file ("-": standard output). The server may be running. Returns the
  * exit status: APP_FAILED also when delegates had to be left out. */
 int app_export(const char *file, const char *output);
+
+/* ---- asking a running server ---- */
+
+struct app_admin;
+
+/* Connects to the admin socket: `socket`, or that of the configuration `file` (NULL: the local instance).
+ * Says on standard error what keeps it from that. Returns APP_OK or the exit status. */
+int app_admin_open(const char *file, const char *socket, struct app_admin **out);
+void app_admin_close(struct app_admin **a); /* accepts NULL inside; sets it to NULL */
+
+/* The configuration; NULL where `socket` was given without `file`. */
+const struct conf *app_admin_conf(const struct app_admin *a);
+
+/* Asks, as the operator, and waits for the reply, also through a restart of the keeper; `q` is wiped. OK: there
+ * is a reply, which may be a refusal. ERR_CLOSED: the server has gone, or does not answer. ERR_AGAIN: `stop` (a
+ * descriptor, or -1) became readable meanwhile. */
+int app_admin_ask(struct app_admin *a, struct ipc_request *q, int stop, struct ipc_reply *out) MUST_USE;

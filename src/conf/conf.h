@@ -82,6 +82,14 @@ struct conf_api {
 	uint32_t registration_per_day;              /* over all addresses; 0: no limit */
 };
 
+struct conf_admin {
+	char *socket;      /* absolute path, CONF_MAX_SOCKET characters at most; NULL: none */
+	bool socket_given; /* false: the default, without which the server starts, too */
+	char *group;       /* whose members may use the socket; NULL: none */
+	char *token_file;  /* NULL: no administration over HTTPS */
+	uint32_t events;   /* how many are kept */
+};
+
 struct conf {
 	char *file; /* the file it came from, NULL for the built-in local instance */
 	char *user; /* account to run as when started as root; NULL: "acme-delegate", or "nobody" where that
@@ -91,6 +99,7 @@ struct conf {
 	struct conf_dns dns;
 	struct conf_api api;
 	char *store_path;
+	struct conf_admin admin;
 	enum log_level log_level;
 	enum log_format log_format;
 };

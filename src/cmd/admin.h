@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the commands that ask a running server share: options, asking, showing what came back. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/render.h"
+#include "app/app.h"
+#include "ipc/messages.h"
+
+struct admin_options {
+	const char *file, *socket;
+	bool json, yes, force, at_once, follow;
+	bool none; /* --everywhere, --none: an empty list is meant */
+	const char *zone, *label, *prefix, *note, *name;
+	uint32_t quota, last;
+	int64_t expiry; /* milliseconds since the epoch; 0: none */
+	size_t allow_count, alias_count;
+	struct prefix allow[IPC_ALLOW_MAX];
+	const char *aliases[IPC_ALIASES_MAX];
+	char **operands;
+	int operand_count;
+};
+
+/* One thing to do: its name, the letters of the options it takes besides those that all have, how many
+ * operands, and the function. */
+struct admin_action {
+	const char *name; /* NULL: the command has no actions of its own */
+	const char *letters;
+	int least, most;
+	int (*run)(struct app_admin *a, const struct admin_options *o);
+};
+
+/* Reads the options, finds the action (the first operand, unless the only one has no name), connects, runs
+ * it. Returns the exit status. */
+int admin_command(int argc, char **argv, const char *usage, const struct admin_action *actions, size_t count);
+
+/* "30d", "12h", "45m", or a day "2026-12-31" (its beginning, UTC) -> milliseconds since the epoch. False:
+ * none of these. */
+bool admin_parse_expiry(const char *text, int64_t now, int64_t *out);
+/* A network in CIDR notation or an address. */
+bool admin_parse_network(const char *text, struct prefix *out);
+
+/* The full name of a delegate: as given, or a label with the only zone. False: said on standard error. */
+bool admin_full_name(struct app_admin *a, const char *given, char out[static IPC_NAME_MAX + 1]);
+/* The allow list and aliases of the options into the request. False: said. */
+bool admin_lists(const struct admin_options *o, struct ipc_request *q);
+
+/* Asks and says what was refused. APP_OK: there is an IPC_OK reply. */
+int admin_ask(struct app_admin *a, struct ipc_request *q, struct ipc_reply *out);
+/* Prints the reply as one line of JSON. Returns the exit status. */
+int admin_print_json(const struct ipc_reply *r);
+/* Asks, and prints `done` (a sentence) or, with --json, the reply. Returns the exit status. */
+int admin_do(struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *done);
+
+/* What a new key's owner needs: name, key, the record to set for each alias. */
+int admin_print_credentials(
+	struct app_admin *a, const struct admin_options *o, const struct ipc_credentials *c);
+
+enum { ADMIN_TIME = 20 }; /* "2026-11-24 08:00:00", UTC, or "-" */
+const char *admin_time(int64_t when, char out[static ADMIN_TIME]);
+/* "2 values", "1 value" */
+const char *admin_plural(uint64_t n, const char *one, char out[static 48]);

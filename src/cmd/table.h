@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* A table for people: columns as wide as what is in them, two blanks between, none at the end of a line. What
+ * is printed is made harmless for terminals: control characters become '?'. */
+#pragma once
+
+#include <stdio.h>
+
+enum { TABLE_COLUMNS = 8, TABLE_CELL = 256 };
+
+struct table {
+	unsigned columns;
+	const char *heads[TABLE_COLUMNS];
+	size_t widths[TABLE_COLUMNS]; /* they only grow, so that pages of one table stay in line as far as can
+					 be */
+	size_t rows, room;
+	char (*cells)[TABLE_CELL]; /* rows x columns */
+	int headed;
+};
+
+/* Begins a row and returns its cells, empty; NULL: no memory. They are good until the next row begins. */
+char (*table_row(struct table *t))[TABLE_CELL];
+/* Fills a cell; what is too long is cut. */
+void table_set(char cell[static TABLE_CELL], const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints the rows, before the first ones the heads, and forgets them. */
+void table_print(struct table *t, FILE *to);
+void table_free(struct table *t);
+
+/* A text from elsewhere on a terminal. */
+void print_text(const char *text, FILE *to);

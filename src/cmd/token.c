@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/admin.h"
+#include "cmd/cmd.h"
+#include "cmd/table.h"
+#include "util/text.h"
+
+static const char usage[] =
+	"Usage: acme-delegate token add [--note TEXT] [--zone ZONE] [--label LABEL | --prefix PREFIX] [--quota N]\n"
+	"                               [--expires WHEN] [--allow NETWORK]...\n"
+	"       acme-delegate token list\n"
+	"       acme-delegate token revoke ID\n"
+	"\n"
+	"Registration tokens: who has one may register delegates, as many and of the kind that it says.\n"
+	"\n"
+	"      --note TEXT      for you, to know it again\n"
+	"      --zone ZONE      where its delegates are (default: the first zone)\n"
+	"      --label LABEL    the delegate's label; then the token is good for one\n"
+	"      --prefix PREFIX  what the labels begin with; the rest is random, or asked for\n"
+	"      --quota N        how many registrations (default: no limit)\n"
+	"      --expires WHEN   30d, 12h, 45m or 2026-12-31 (default: never)\n"
+	"      --allow NETWORK  from where the keys may be used that are registered with it\n"
+	"  -c, --config FILE    the server's configuration (default: the local instance)\n"
+	"      --socket PATH    its admin socket, in place of what the configuration says\n"
+	"      --json           for programs; of a list, one object a line\n"
+	"  -h, --help           this text\n"
+	"\n"
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+
+static bool read_terms(const struct admin_options *o, struct ipc_terms *t)
+{
+	if (o->label && o->prefix) {
+		fputs("--label and --prefix do not go together\n", stderr);
+		return false;
+	}
+	const char *label = o->label ? o->label : o->prefix ? o->prefix : "";
+	if (text_format(t->note, sizeof t->note, "%s", o->note ? o->note : "")) {
+		fprintf(stderr, "the note is too long: at most %d characters\n", IPC_NOTE_MAX);
+		return false;
+	}
+	if (text_format(t->zone, sizeof t->zone, "%s", o->zone ? o->zone : "") ||
+		text_format(t->label, sizeof t->label, "%s", label)) {
+		fputs("the zone or the label is too long\n", stderr);
+		return false;
+	}
+	t->label_is_prefix = o->prefix != NULL;
+	t->quota = o->quota;
+	t->expiry = o->expiry;
+	t->allow_count = o->allow_count;
+	memcpy(t->allow, o->allow, o->allow_count * sizeof o->allow[0]);
+	return true;
+}
+
+static int add(struct app_admin *a, const struct admin_options *o)
+{
+	struct ipc_request q = {.type = IPC_TOKEN_ADD};
+	struct ipc_reply reply;
+	if (!read_terms(o, &q.terms))
+		return APP_USAGE;
+	int status = admin_ask(a, &q, &reply);
+	if (status)
+		return status;
+	if (o->json)
+		return admin_print_json(&reply);
+	const struct conf *conf = app_admin_conf(a);
+	const char *url = conf && conf->api.url ? conf->api.url : "https://THE-API";
+	printf("id      %s\n"
+	       "token   %s\n\n"
+	       "It is not shown again. Clients use it as a part of their base URL,\n"
+	       "  %s/t/%s\n"
+	       "or in a header, \"X-Registration-Token: TOKEN\", or as password of HTTP Basic.\n",
+		reply.token.id, reply.token.secret, url, reply.token.secret);
+	return APP_OK;
+}
+
+static void fill_row(char (*row)[TABLE_CELL], const struct ipc_token *k)
+{
+	char created[ADMIN_TIME], expiry[ADMIN_TIME], quota[32] = "";
+	const struct ipc_terms *t = &k->terms;
+	if (t->quota && text_format(quota, sizeof quota, " of %u", t->quota))
+		quota[0] = 0;
+	table_set(row[0], "%s", k->id);
+	table_set(row[1], "%s", admin_time(k->created, created));
+	table_set(row[2], "%s", t->expiry ? admin_time(t->expiry, expiry) : "never");
+	table_set(row[3], "%u%s", k->spent, quota);
+	table_set(row[4], "%s%s.%s", *t->label ? t->label : "*", t->label_is_prefix ? "*" : "", t->zone);
+	table_set(row[5], "%s", t->note);
+}
+
+static int print_page(struct table *t, const struct admin_options *o, const struct ipc_reply *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		char *json;
+		if (o->json) {
+			if (api_render_entry(r, i, &json))
+				return APP_FAILED;
+			puts(json);
+			free(json);
+			continue;
+		}
+		char(*row)[TABLE_CELL] = table_row(t);
+		if (!row)
+			return APP_FAILED;
+		fill_row(row, &r->tokens[i]);
+	}
+	if (!o->json && t->rows)
+		table_print(t, stdout);
+	return APP_OK;
+}
+
+static int list(struct app_admin *a, const struct admin_options *o)
+{
+	struct table t = {
+		.columns = 6, .heads = {"ID", "CREATED (UTC)", "EXPIRES", "USED", "DELEGATES", "NOTE"}};
+	char after[IPC_CREDENTIAL_MAX + 1] = "";
+	int status;
+	for (;;) {
+		struct ipc_request q = {.type = IPC_TOKEN_LIST};
+		struct ipc_reply reply;
+		memcpy(q.target, after, sizeof after);
+		status = admin_ask(a, &q, &reply);
+		if (status || !reply.count)
+			break;
+		memcpy(after, reply.tokens[reply.count - 1].id, sizeof after);
+		status = print_page(&t, o, &reply);
+		if (status)
+			break;
+	}
+	if (!status && !o->json && !t.headed)
+		fputs("there are no tokens\n", stderr);
+	table_free(&t);
+	return status;
+}
+
+static int revoke_token(struct app_admin *a, const struct admin_options *o)
+{
+	struct ipc_request q = {.type = IPC_TOKEN_REVOKE};
+	if (text_format(q.target, sizeof q.target, "%s", o->operands[0])) {
+		fputs("that is not the id of a token; \"acme-delegate token list\" shows them\n", stderr);
+		return APP_FAILED;
+	}
+	return admin_do(a, o, &q, "revoked; delegates that were registered with it stay");
+}
+
+int cmd_token(int argc, char **argv)
+{
+	static const struct admin_action actions[] = {
+		{"add", "nzlpqea", 0, 0, add},
+		{"list", "", 0, 0, list},
+		{"revoke", "", 1, 1, revoke_token},
+	};
+	return admin_command(argc, argv, usage, actions, sizeof actions / sizeof *actions);
+}
