@@ -266,11 +266,11 @@ endpoint operator_key_add, operator_key_rotate, operator_key_revoke;
 endpoint operator_tokens, operator_token_add, operator_token_revoke;
 
 /* Shared by own.c and operator.c: about one delegate, whose name is in *q already where it must be. */
-void delegate_ask(const struct context *c, struct ipc_request *q, enum ipc_type type, call_success *success);
-void delegate_set_allow(const struct context *c, struct ipc_request *q);
-void delegate_set_aliases(const struct context *c, struct ipc_request *q);
-void delegate_rotate(const struct context *c, struct ipc_request *q, const char *key_id);
-void delegate_revoke(const struct context *c, struct ipc_request *q, const char *key_id);
+void ask_about(const struct context *c, struct ipc_request *q, enum ipc_type type, call_success *success);
+void ask_set_allow(const struct context *c, struct ipc_request *q);
+void ask_set_aliases(const struct context *c, struct ipc_request *q);
+void ask_rotate(const struct context *c, struct ipc_request *q, const char *key_id);
+void ask_revoke(const struct context *c, struct ipc_request *q, const char *key_id);
 
 /* The OpenAPI document (made by scripts/embed). */
 extern const char openapi_document[];

@@ -32,7 +32,7 @@ static void simple(const struct context *c, enum ipc_type type, call_success *su
 {
 	struct ipc_request q;
 	if (identify_with_name(c, &q))
-		delegate_ask(c, &q, type, success);
+		ask_about(c, &q, type, success);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -40,7 +40,7 @@ void operator_status(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_ask(c, &q, IPC_STATUS, success_ok);
+		ask_about(c, &q, IPC_STATUS, success_ok);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -151,7 +151,7 @@ void operator_delegate_add(const struct context *c)
 	if (wrong)
 		answer_error(c, wrong);
 	else
-		delegate_ask(c, &q, IPC_DELEGATE_ADD, success_created);
+		ask_about(c, &q, IPC_DELEGATE_ADD, success_created);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -179,7 +179,7 @@ void operator_allow(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify_with_name(c, &q))
-		delegate_set_allow(c, &q);
+		ask_set_allow(c, &q);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -187,7 +187,7 @@ void operator_aliases(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify_with_name(c, &q))
-		delegate_set_aliases(c, &q);
+		ask_set_aliases(c, &q);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -195,7 +195,7 @@ void operator_key_rotate(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify_with_name(c, &q))
-		delegate_rotate(c, &q, c->params[1]);
+		ask_rotate(c, &q, c->params[1]);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -203,7 +203,7 @@ void operator_key_revoke(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify_with_name(c, &q))
-		delegate_revoke(c, &q, c->params[1]);
+		ask_revoke(c, &q, c->params[1]);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -222,7 +222,7 @@ void operator_token_add(const struct context *c)
 	if (wrong)
 		answer_error(c, wrong);
 	else
-		delegate_ask(c, &q, IPC_TOKEN_ADD, success_created);
+		ask_about(c, &q, IPC_TOKEN_ADD, success_created);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -234,6 +234,6 @@ void operator_token_revoke(const struct context *c)
 	if (text_format(q.target, sizeof q.target, "%s", c->params[0]))
 		answer_refusal(c->exchange, c->manner, refusal_of(c->manner, IPC_NOT_FOUND), NULL, 0);
 	else
-		delegate_ask(c, &q, IPC_TOKEN_REVOKE, success_ok);
+		ask_about(c, &q, IPC_TOKEN_REVOKE, success_ok);
 	secure_wipe(&q, sizeof q);
 }

@@ -18,7 +18,7 @@ static bool identify(const struct context *c, struct ipc_request *q)
 	return false;
 }
 
-void delegate_ask(const struct context *c, struct ipc_request *q, enum ipc_type type, call_success *success)
+void ask_about(const struct context *c, struct ipc_request *q, enum ipc_type type, call_success *success)
 {
 	q->type = type;
 	ask(c, q, success);
@@ -30,11 +30,11 @@ static void ask_unless(const struct context *c, struct ipc_request *q, enum ipc_
 	if (wrong)
 		answer_error(c, wrong);
 	else
-		delegate_ask(c, q, type, success_ok);
+		ask_about(c, q, type, success_ok);
 }
 
 /* "allowfrom" must be there: an empty list opens the delegate to every address. */
-void delegate_set_allow(const struct context *c, struct ipc_request *q)
+void ask_set_allow(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
 	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
@@ -48,7 +48,7 @@ void delegate_set_allow(const struct context *c, struct ipc_request *q)
 	ask_unless(c, q, IPC_ALLOW_SET, wrong);
 }
 
-void delegate_set_aliases(const struct context *c, struct ipc_request *q)
+void ask_set_aliases(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
 	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
@@ -75,7 +75,7 @@ static void refuse_target(const struct context *c)
 	answer_refusal(c->exchange, c->manner, refusal_of(c->manner, IPC_NOT_FOUND), NULL, 0);
 }
 
-void delegate_rotate(const struct context *c, struct ipc_request *q, const char *key_id)
+void ask_rotate(const struct context *c, struct ipc_request *q, const char *key_id)
 {
 	json_t *body;
 	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
@@ -87,11 +87,11 @@ void delegate_rotate(const struct context *c, struct ipc_request *q, const char 
 	} else if (set_target(q, key_id)) {
 		refuse_target(c);
 	} else {
-		delegate_ask(c, q, IPC_KEY_ROTATE, success_created);
+		ask_about(c, q, IPC_KEY_ROTATE, success_created);
 	}
 }
 
-void delegate_revoke(const struct context *c, struct ipc_request *q, const char *key_id)
+void ask_revoke(const struct context *c, struct ipc_request *q, const char *key_id)
 {
 	static const char *const names[] = {"force", NULL};
 	if (!query_check(c->request, names)) {
@@ -103,7 +103,7 @@ void delegate_revoke(const struct context *c, struct ipc_request *q, const char 
 	if (set_target(q, key_id))
 		refuse_target(c);
 	else
-		delegate_ask(c, q, IPC_KEY_REVOKE, success_ok);
+		ask_about(c, q, IPC_KEY_REVOKE, success_ok);
 }
 
 /* ---- the delegate ---- */
@@ -130,7 +130,7 @@ static void simple(const struct context *c, enum ipc_type type, call_success *su
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_ask(c, &q, type, success);
+		ask_about(c, &q, type, success);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -173,7 +173,7 @@ void own_allow(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_set_allow(c, &q);
+		ask_set_allow(c, &q);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -181,7 +181,7 @@ void own_aliases(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_set_aliases(c, &q);
+		ask_set_aliases(c, &q);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -189,7 +189,7 @@ void own_key_rotate(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_rotate(c, &q, c->params[0]);
+		ask_rotate(c, &q, c->params[0]);
 	secure_wipe(&q, sizeof q);
 }
 
@@ -197,7 +197,7 @@ void own_key_revoke(const struct context *c)
 {
 	struct ipc_request q;
 	if (identify(c, &q))
-		delegate_revoke(c, &q, c->params[0]);
+		ask_revoke(c, &q, c->params[0]);
 	secure_wipe(&q, sizeof q);
 }
 
