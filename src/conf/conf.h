@@ -64,7 +64,7 @@ struct conf_dns {
 };
 
 enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF };
-enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_CLOSED };
+enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_TOKEN, CONF_REGISTRATION_CLOSED };
 
 struct conf_api {
 	struct endpoint *listen;
