@@ -67,8 +67,9 @@ bool verifier_fits(const char *secret, const char *bcrypt)
 	struct crypt_data *scratch = calloc(1, sizeof *scratch);
 	if (!scratch)
 		return false;
-	const char *made = crypt_r(secret, bcrypt, scratch);
-	/* What crypt(3) says of a setting it does not take ("*0") is shorter. */
+	/* Not crypt_r(), which is the same but says "*0" for NULL: the sanitizer's libraries have one of
+	 * their own, and then nothing links libcrypt any more. */
+	const char *made = crypt_rn(secret, bcrypt, scratch, sizeof *scratch);
 	bool fits =
 		made && strnlen(made, BCRYPT_LEN + 1) == BCRYPT_LEN && secure_equal(made, bcrypt, BCRYPT_LEN);
 	secure_wipe(scratch, sizeof *scratch);

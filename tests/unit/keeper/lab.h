@@ -104,7 +104,7 @@ __attribute__((unused)) static void kill_keeper(void)
 }
 
 /* Ends it as the supervisor would. */
-static void stop_keeper(void)
+__attribute__((unused)) static void stop_keeper(void)
 {
 	int status;
 	assert_int_equal(write(stop_pipe[1], "x", 1), 1);
@@ -243,7 +243,7 @@ static enum ipc_status update(const struct ipc_credentials *who, char c)
 }
 
 /* What the operator sees of a delegate. */
-static struct ipc_delegate show(int fd, const struct ipc_credentials *who)
+__attribute__((unused)) static struct ipc_delegate show(int fd, const struct ipc_credentials *who)
 {
 	struct ipc_request r = by_operator(IPC_DELEGATE_SHOW);
 	name_of(who, r.name);
