@@ -30,7 +30,7 @@ static struct ipc_reply last;
 static const struct address here = {{[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}};
 static const char bearer[] = "the operator's bearer token";
 
-static bool readable(int fd, int wait)
+__attribute__((unused)) static bool readable(int fd, int wait)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	return poll(&p, 1, wait) == 1;
@@ -49,13 +49,13 @@ static struct ipc_envelope receive_any(int fd)
 	return e;
 }
 
-static void await_hello(int fd)
+__attribute__((unused)) static void await_hello(int fd)
 {
 	epoch = receive_any(fd).epoch;
 	assert_int_equal(last.type, IPC_HELLO);
 }
 
-static uint64_t post(int fd, const struct ipc_request *r)
+__attribute__((unused)) static uint64_t post(int fd, const struct ipc_request *r)
 {
 	uint8_t wire[IPC_MESSAGE_MAX];
 	size_t len;
@@ -70,7 +70,7 @@ static uint64_t post(int fd, const struct ipc_request *r)
 	return next_id;
 }
 
-static enum ipc_status ask_at(int fd, const struct ipc_request *r)
+__attribute__((unused)) static enum ipc_status ask_at(int fd, const struct ipc_request *r)
 {
 	uint64_t id = post(fd, r);
 	while (receive_any(fd).id != id)
@@ -79,12 +79,12 @@ static enum ipc_status ask_at(int fd, const struct ipc_request *r)
 	return last.status;
 }
 
-static enum ipc_status ask(const struct ipc_request *r)
+__attribute__((unused)) static enum ipc_status ask(const struct ipc_request *r)
 {
 	return ask_at(api, r);
 }
 
-static void start_keeper(void)
+__attribute__((unused)) static void start_keeper(void)
 {
 	fflush(NULL);
 	keeper = fork();
@@ -124,7 +124,7 @@ static int listen_at(const char *path)
 	return fd;
 }
 
-static int connect_admin(void)
+__attribute__((unused)) static int connect_admin(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	snprintf(a.sun_path, sizeof a.sun_path, "%.99s", admin_path);
@@ -135,7 +135,7 @@ static int connect_admin(void)
 }
 
 /* Connected and greeted. */
-static int admin(void)
+__attribute__((unused)) static int admin(void)
 {
 	int fd = connect_admin();
 	await_hello(fd);
@@ -199,7 +199,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char *value(char c)
+__attribute__((unused)) static const char *value(char c)
 {
 	static char text[DELEGATE_VALUE_LEN + 1];
 	memset(text, c, DELEGATE_VALUE_LEN);
@@ -208,7 +208,8 @@ static const char *value(char c)
 
 #define SET(field, ...) snprintf(field, sizeof field, __VA_ARGS__)
 
-static struct ipc_request by_key(enum ipc_type type, const struct ipc_credentials *who)
+__attribute__((unused)) static struct ipc_request by_key(
+	enum ipc_type type, const struct ipc_credentials *who)
 {
 	struct ipc_request r = {.type = type, .by = IPC_BY_KEY, .client = here};
 	SET(r.key_id, "%s", who->key_id);
@@ -218,24 +219,25 @@ static struct ipc_request by_key(enum ipc_type type, const struct ipc_credential
 	return r;
 }
 
-static struct ipc_request by_operator(enum ipc_type type)
+__attribute__((unused)) static struct ipc_request by_operator(enum ipc_type type)
 {
 	return (struct ipc_request){.type = type, .by = IPC_BY_OPERATOR};
 }
 
-static void name_of(const struct ipc_credentials *who, char out[static IPC_NAME_MAX + 1])
+__attribute__((unused)) static void name_of(
+	const struct ipc_credentials *who, char out[static IPC_NAME_MAX + 1])
 {
 	snprintf(out, IPC_NAME_MAX + 1, "%.63s.%.180s", who->label, who->zone);
 }
 
-static struct ipc_credentials do_register(void)
+__attribute__((unused)) static struct ipc_credentials do_register(void)
 {
 	struct ipc_request r = {.type = IPC_REGISTER, .client = here};
 	assert_int_equal(ask(&r), IPC_OK);
 	return last.credentials;
 }
 
-static enum ipc_status update(const struct ipc_credentials *who, char c)
+__attribute__((unused)) static enum ipc_status update(const struct ipc_credentials *who, char c)
 {
 	struct ipc_request r = by_key(IPC_UPDATE, who);
 	SET(r.value, "%s", value(c));
