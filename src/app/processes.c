@@ -42,6 +42,7 @@ int keeper_process_run(const struct settings *s, struct delegate_index *x, const
 		.channel_count = count,
 		.control = control,
 		.stop = stop,
+		.admin = -1,
 	};
 	give_way_to_dns();
 	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path);

@@ -329,6 +329,29 @@ static void check_store(struct load *l, const struct conf *c)
 			shown(c->store_path, value));
 }
 
+static void check_absolute(struct load *l, const char *key, const char *path)
+{
+	char value[VALUE_TEXT];
+	if (path && path[0] != '/')
+		problem(l, line_of(l, "admin.%s", key), "admin.%s: \"%s\" is not an absolute path", key,
+			shown(path, value));
+}
+
+static void check_admin(struct load *l, struct conf_admin *a)
+{
+	a->socket_given = a->socket != NULL;
+	if (!a->socket && !(a->socket = strdup("/run/acme-delegate/admin.sock"))) {
+		l->nomem = true;
+		return;
+	}
+	check_absolute(l, "socket", a->socket);
+	check_absolute(l, "token_file", a->token_file);
+	if (strlen(a->socket) > CONF_MAX_SOCKET)
+		problem(l, line_of(l, "admin.socket"),
+			"admin.socket: %zu octets are too long, a socket's path has at most %d",
+			strlen(a->socket), CONF_MAX_SOCKET);
+}
+
 void conf_checks(struct load *l, struct conf *c)
 {
 	check_zones(l, c);
@@ -339,4 +362,5 @@ void conf_checks(struct load *l, struct conf *c)
 	check_base_paths(l, &c->api);
 	check_url(l, c);
 	check_store(l, c);
+	check_admin(l, &c->admin);
 }

@@ -129,6 +129,25 @@ static int local_store(char **out)
 	return n < 0 ? ERR_NOMEM : OK;
 }
 
+/* Puts the local instance's files into its own folder. A path that is too long for a socket is no reason not
+ * to start. Takes over `path`. */
+static int settle_local(struct conf *c, char *path, struct diag *d)
+{
+	free(c->store_path);
+	c->store_path = path;
+	free(c->admin.socket);
+	if (asprintf(&c->admin.socket, "%s/admin.sock", path) < 0) {
+		c->admin.socket = NULL;
+		return ERR_NOMEM;
+	}
+	if (strlen(c->admin.socket) > CONF_MAX_SOCKET) {
+		diag_warning(d, NULL, 0, "no admin socket: the path %s is too long for one", c->admin.socket);
+		free(c->admin.socket);
+		c->admin.socket = NULL;
+	}
+	return OK;
+}
+
 int conf_local(struct diag *d, struct conf **out)
 {
 	char *path;
@@ -147,8 +166,9 @@ int conf_local(struct diag *d, struct conf **out)
 		free(path);
 		return err;
 	}
-	free(c->store_path);
-	c->store_path = path;
+	err = settle_local(c, path, d);
+	if (err)
+		conf_free(&c);
 	*out = c;
-	return OK;
+	return err;
 }

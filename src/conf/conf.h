@@ -43,8 +43,9 @@ struct conf_zone {
 
 enum {
 	CONF_MAX_VALUES = 32,
-	CONF_MAX_NSID = 128,    /* octets */
-	CONF_MAX_IDENTITY = 255 /* octets, of identity and of version */
+	CONF_MAX_NSID = 128,     /* octets */
+	CONF_MAX_IDENTITY = 255, /* octets, of identity and of version */
+	CONF_MAX_SOCKET = 107    /* octets, of admin.socket: sun_path holds no more */
 };
 
 struct conf_dns {
@@ -64,7 +65,7 @@ struct conf_dns {
 };
 
 enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF };
-enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_CLOSED, CONF_REGISTRATION_TOKEN };
+enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_TOKEN, CONF_REGISTRATION_CLOSED };
 
 struct conf_api {
 	struct endpoint *listen;
@@ -98,8 +99,8 @@ struct conf {
 	size_t zone_count;
 	struct conf_dns dns;
 	struct conf_api api;
-	char *store_path;
 	struct conf_admin admin;
+	char *store_path;
 	enum log_level log_level;
 	enum log_format log_format;
 };
@@ -114,7 +115,7 @@ int conf_load_text(
 
 /* The safe local instance: zone auth.test, loopback only, unprivileged ports (DNS 5353, API plain HTTP 8443),
  * store in acme-delegate under $XDG_STATE_HOME, or ~/.local/state, or for root
- * /var/lib/acme-delegate-local. Errors as conf_load. */
+ * /var/lib/acme-delegate-local, and beside it the admin socket. Errors as conf_load. */
 int conf_local(struct diag *d, struct conf **out) MUST_USE;
 
 void conf_free(struct conf **c); /* accepts NULL inside; sets it to NULL */

@@ -209,8 +209,8 @@ static const struct table tls_table = TABLE(tls_rows);
 
 static const struct choice registration_modes[] = {
 	{"open", CONF_REGISTRATION_OPEN, false},
+	{"token", CONF_REGISTRATION_TOKEN, false},
 	{"closed", CONF_REGISTRATION_CLOSED, false},
-	{"token", 0, true},
 	{NULL, 0, false},
 };
 
@@ -220,7 +220,7 @@ static const struct row registration_rows[] = {
 		FIELD(conf, api.registration_mode),
 		.choices = registration_modes,
 		.fallback = "open",
-		.prose = "Who may register a delegate: everybody, or nobody."},
+		.prose = "Who may register a delegate: everybody, who has a registration token, or nobody."},
 	{.key = "per_address_per_hour",
 		.kind = KIND_NUMBER,
 		FIELD(conf, api.registration_per_address_per_hour),
@@ -283,6 +283,39 @@ static const struct row store_rows[] = {
 };
 static const struct table store_table = TABLE(store_rows);
 
+static const struct row admin_rows[] = {
+	{.key = "socket",
+		.kind = KIND_TEXT,
+		FIELD(conf, admin.socket),
+		.commented = true,
+		.sample = "/run/acme-delegate/admin.sock",
+		.prose = "Where the subcommands reach the running server, an absolute path. Left out: "
+			 "/run/acme-delegate/admin.sock, and if it cannot be made there the server starts "
+			 "without it."},
+	{.key = "group",
+		.kind = KIND_TEXT,
+		FIELD(conf, admin.group),
+		.commented = true,
+		.sample = "acme-admin",
+		.prose = "Group whose members may use the socket. Left out: only root and the account the "
+			 "server runs as."},
+	{.key = "token_file",
+		.kind = KIND_TEXT,
+		FIELD(conf, admin.token_file),
+		.commented = true,
+		.sample = "/etc/acme-delegate/admin-token",
+		.prose = "File with the bearer token for administration over HTTPS: one line of 32 to 64 "
+			 "characters of [A-Za-z0-9_-]. Left out: only the socket. SIGHUP reads it again."},
+	{.key = "events",
+		.kind = KIND_NUMBER,
+		FIELD(conf, admin.events),
+		.fallback = "100000",
+		.max = 10000000,
+		.unit = "events",
+		.prose = "How many events (who changed what) are kept; 0 is none."},
+};
+static const struct table admin_table = TABLE(admin_rows);
+
 static const struct choice log_levels[] = {
 	{"error", LOG_LEVEL_ERROR, false},
 	{"warning", LOG_LEVEL_WARNING, false},
@@ -335,10 +368,7 @@ static const struct row root_rows[] = {
 		.prose = "Account to run as when started as root. Left out: acme-delegate, or nobody where "
 			 "that is missing."},
 	{.key = "log", .kind = KIND_TABLE, .table = &log_table, .prose = "The log."},
-	{.key = "admin",
-		.reserved = true,
-		.sample = "{socket: /run/acme-delegate/admin.sock}",
-		.prose = "socket for administration."},
+	{.key = "admin", .kind = KIND_TABLE, .table = &admin_table, .prose = "Administration."},
 	{.key = "metrics",
 		.reserved = true,
 		.sample = "{listen: [127.0.0.1:9153]}",

@@ -46,10 +46,11 @@ enum ipc_type {
 	IPC_ALLOW_SET,       /* allow, flags -> nothing */
 	IPC_ALIASES_SET,     /* aliases -> nothing */
 	IPC_KEY_ADD,         /* -> credentials */
-	IPC_KEY_ROTATE,      /* target (a key id; empty: the asking key, or the only one), flags -> credentials */
-	IPC_KEY_REVOKE,      /* target, flags -> nothing */
+	IPC_KEY_ROTATE, /* target (a key id; empty: the asking key, or the only one), flags -> credentials */
+	IPC_KEY_REVOKE, /* target, flags -> nothing */
 	/* By the operator only. */
-	IPC_DELEGATE_ADD,  /* name (the label, or empty), zone (empty: the first), allow, aliases -> credentials */
+	IPC_DELEGATE_ADD,  /* name (the label, or empty), zone (empty: the first), allow, aliases ->
+			      credentials */
 	IPC_DELEGATE_LIST, /* name (the full name after which to go on, or empty), limit -> delegates */
 	IPC_TOKEN_ADD,     /* terms -> token */
 	IPC_TOKEN_LIST,    /* target (the token id after which to go on, or empty), limit -> tokens */
@@ -63,17 +64,18 @@ enum ipc_type {
 enum ipc_by {
 	IPC_BY_NOBODY,
 	IPC_BY_KEY,      /* key_id and secret */
-	IPC_BY_OPERATOR, /* on the admin socket by what the socket is; elsewhere `secret` is the bearer token */
+	IPC_BY_OPERATOR, /* on the admin socket by what the socket is; elsewhere `secret` is the bearer token
+			  */
 	IPC_BYS
 };
 
 enum ipc_flag {
-	IPC_FLAG_AT_ONCE = 1,  /* KEY_ROTATE: the old key ends now, not at the first use of the new one */
-	IPC_FLAG_FORCE = 2,    /* ALLOW_SET: even if it shuts out who asks. KEY_REVOKE: even the last key */
-	IPC_FLAG_MAYBE = 4,    /* REGISTER: `secret` may be something else; where no token is needed, a bad one
-				  is none */
-	IPC_FLAG_WAIT = 8,     /* EVENTS: if there are none, wait for some, 10 s at most */
-	IPC_FLAG_NEWEST = 16,  /* EVENTS: the last `limit` there are, instead of the first behind `after` */
+	IPC_FLAG_AT_ONCE = 1, /* KEY_ROTATE: the old key ends now, not at the first use of the new one */
+	IPC_FLAG_FORCE = 2,   /* ALLOW_SET: even if it shuts out who asks. KEY_REVOKE: even the last key */
+	IPC_FLAG_MAYBE = 4,   /* REGISTER: `secret` may be something else; where no token is needed, a bad one
+				 is none */
+	IPC_FLAG_WAIT = 8,    /* EVENTS: if there are none, wait for some, 10 s at most */
+	IPC_FLAG_NEWEST = 16, /* EVENTS: the last `limit` there are, instead of the first behind `after` */
 	IPC_FLAGS = 31
 };
 
@@ -91,13 +93,13 @@ enum ipc_status {
 	IPC_TOKEN_REQUIRED, /* registration needs a token */
 	IPC_BAD_TOKEN,      /* there is no such token (any more) */
 	IPC_TOKEN_EXPIRED,
-	IPC_TOKEN_SPENT,  /* its quota is used up */
-	IPC_BAD_NAME,     /* not a label that can be given out here, not a zone of ours, or not an alias */
-	IPC_NOT_FOUND,    /* no such delegate, key or token */
-	IPC_EXISTS,       /* the label is taken, or was: labels are never given out again */
-	IPC_TOO_MANY,     /* the delegate has two keys */
-	IPC_LAST_KEY,     /* revoking it would leave the delegate without one */
-	IPC_SHUTS_OUT,    /* the allow list does not contain who asks */
+	IPC_TOKEN_SPENT, /* its quota is used up */
+	IPC_BAD_NAME,    /* not a label that can be given out here, not a zone of ours, or not an alias */
+	IPC_NOT_FOUND,   /* no such delegate, key or token */
+	IPC_EXISTS,      /* the label is taken, or was: labels are never given out again */
+	IPC_TOO_MANY,    /* the delegate has two keys */
+	IPC_LAST_KEY,    /* revoking it would leave the delegate without one */
+	IPC_SHUTS_OUT,   /* the allow list does not contain who asks */
 	IPC_STATUSES
 };
 
@@ -218,7 +220,8 @@ enum ipc_event_kind {
 	IPC_EVENT_ALIASES,
 	IPC_EVENT_TOKEN_ADD,
 	IPC_EVENT_TOKEN_REVOKE,
-	IPC_EVENT_START, /* of the keeper */
+	IPC_EVENT_START,  /* of the keeper */
+	IPC_EVENT_ACCESS, /* something was to be read, and refused */
 	IPC_EVENT_KINDS
 };
 
@@ -228,9 +231,9 @@ struct ipc_event {
 	enum ipc_event_kind kind;
 	enum ipc_status outcome; /* IPC_OK, or why it was refused */
 	enum ipc_by by;
-	uint32_t times;             /* refusals of one kind from one network within a short time are one event */
-	uint32_t uid;               /* of the operator on the admin socket */
-	struct address client;      /* none: the admin socket */
+	uint32_t times;        /* refusals of one kind from one network within a short time are one event */
+	uint32_t uid;          /* of the operator on the admin socket */
+	struct address client; /* none: the admin socket */
 	char key[IPC_CREDENTIAL_MAX + 1]; /* id of the key, or of the token */
 	char name[IPC_NAME_MAX + 1];      /* the delegate; empty: not known */
 	char detail[IPC_NOTE_MAX + 1];    /* the value, the key or token that was changed */
@@ -242,8 +245,8 @@ struct ipc_report {
 	uint64_t delegates;
 	bool index_in_service;
 	uint64_t index_bytes, store_bytes;
-	bool store_writable; /* the last commit succeeded */
-	uint8_t registration; /* enum conf_registration_mode */
+	bool store_writable;                                       /* the last commit succeeded */
+	uint8_t registration;                                      /* enum conf_registration_mode */
 	uint64_t registrations, changes, refusals, waiting_bcrypt; /* since `started` */
 	uint64_t events_first, events_last;                        /* sequence numbers; 0: none */
 	uint64_t tokens;

@@ -1,148 +1,234 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <stdio.h>
+/* Who may ask what, and what is written about it. */
 #include <string.h>
-#include <strings.h>
 
+#include "keeper/audit.h"
 #include "keeper/internal.h"
 #include "util/text.h"
 
-static enum ipc_status status_of(int rc)
+enum { NOBODY = 1 << IPC_BY_NOBODY, KEY = 1 << IPC_BY_KEY, OPERATOR = 1 << IPC_BY_OPERATOR };
+
+static enum ipc_status hear_health(struct hearing *h);
+
+static const struct {
+	enum ipc_status (*hear)(struct hearing *h);
+	unsigned by;               /* whose right it may be */
+	enum ipc_event_kind event; /* 0: nothing is written about it */
+} types[IPC_TYPES] = {
+	[IPC_HEALTH] = {hear_health, NOBODY | KEY | OPERATOR, 0},
+	[IPC_REGISTER] = {hear_register, NOBODY, IPC_EVENT_REGISTER},
+	[IPC_UPDATE] = {hear_change, KEY, IPC_EVENT_UPDATE},
+	[IPC_PRESENT] = {hear_change, KEY, IPC_EVENT_UPDATE},
+	[IPC_CLEANUP] = {hear_change, KEY, IPC_EVENT_WITHDRAW},
+	[IPC_DELEGATE_SHOW] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_ACCESS},
+	[IPC_DELEGATE_REMOVE] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_REMOVE},
+	[IPC_VALUES_CLEAR] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_CLEAR},
+	[IPC_ALLOW_SET] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_ALLOW},
+	[IPC_ALIASES_SET] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_ALIASES},
+	[IPC_KEY_ADD] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_KEY_ADD},
+	[IPC_KEY_ROTATE] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_KEY_ROTATE},
+	[IPC_KEY_REVOKE] = {hear_delegate, KEY | OPERATOR, IPC_EVENT_KEY_REVOKE},
+	[IPC_DELEGATE_ADD] = {hear_delegate_add, OPERATOR, IPC_EVENT_REGISTER},
+	[IPC_DELEGATE_LIST] = {hear_delegate_list, OPERATOR, IPC_EVENT_ACCESS},
+	[IPC_TOKEN_ADD] = {hear_token_add, OPERATOR, IPC_EVENT_TOKEN_ADD},
+	[IPC_TOKEN_LIST] = {hear_token_list, OPERATOR, IPC_EVENT_ACCESS},
+	[IPC_TOKEN_REVOKE] = {hear_token_revoke, OPERATOR, IPC_EVENT_TOKEN_REVOKE},
+	[IPC_STATUS] = {hear_status, OPERATOR, IPC_EVENT_ACCESS},
+	[IPC_EVENTS] = {hear_events, OPERATOR, IPC_EVENT_ACCESS},
+};
+
+enum ipc_status status_of(int rc)
 {
 	switch (rc) {
 	case OK:
 		return IPC_OK;
 	case ERR_FORBIDDEN:
 		return IPC_FORBIDDEN;
-	case ERR_INVALID:
-		return IPC_BAD_VALUE;
-	case ERR_LIMIT:
-		return IPC_LIMITED;
+	case ERR_NOTFOUND:
+		return IPC_NOT_FOUND;
+	case ERR_EXISTS:
+		return IPC_EXISTS;
 	default:
 		return IPC_FAILED;
 	}
 }
 
-static const struct keeper_zone *zone_of(const struct keeper_settings *s, uint16_t id)
+/* ---- the audit log ---- */
+
+void copy_text(char *out, size_t cap, const char *text)
 {
-	for (size_t i = 0; i < s->zone_count; i++)
-		if (s->zones[i].id == id)
-			return &s->zones[i];
-	return NULL;
+	size_t len = strnlen(text, cap - 1);
+	memcpy(out, text, len);
+	out[len] = 0;
 }
 
-static enum ipc_status do_register(struct judge *j, struct store_txn *t, const struct ipc_request *r,
-	struct judge_time now, struct ipc_reply *out)
+void event_key(struct hearing *h, const char *key)
 {
-	const struct keeper_zone *zone = &j->settings->zones[0];
-	if (j->settings->registration_mode != CONF_REGISTRATION_OPEN)
-		return IPC_CLOSED;
-	int rc = limits_take(j->limits, &r->client, now.mono, &out->retry_after);
-	if (rc)
-		return status_of(rc);
-	struct delegate_wish wish = {.zone = zone->id, .allow.count = r->allow_count};
-	_Static_assert((int)IPC_ALLOW_MAX == (int)DELEGATE_MAX_PREFIXES, "what may be sent can be kept");
-	memcpy(wish.allow.prefixes, r->allow, r->allow_count * sizeof r->allow[0]);
-	struct delegate_credentials made;
-	rc = delegate_register(t, &wish, now.wall, &made);
-	if (!rc)
-		rc = text_format(out->credentials.key_id, sizeof out->credentials.key_id, "%s", made.key_id);
-	if (!rc)
-		rc = text_format(out->credentials.secret, sizeof out->credentials.secret, "%s", made.secret);
-	if (!rc)
-		rc = text_format(out->credentials.label, sizeof out->credentials.label, "%s", made.id.label);
-	if (!rc)
-		rc = text_format(out->credentials.zone, sizeof out->credentials.zone, "%s", zone->name);
-	secure_wipe(&made, sizeof made);
-	return status_of(rc);
+	copy_text(h->event.key, sizeof h->event.key, key);
 }
 
-/* `name` is `tail`, or ends with a dot and `tail`. */
-static bool is_below_or_at(const char *name, size_t len, const char *tail)
+void event_detail(struct hearing *h, const char *detail)
 {
-	size_t tail_len = strlen(tail);
-	if (len < tail_len || strncasecmp(name + len - tail_len, tail, tail_len) != 0)
+	copy_text(h->event.detail, sizeof h->event.detail, detail);
+}
+
+void event_name(struct hearing *h, const struct delegate_id *id)
+{
+	const struct keeper_zone *zone = zone_by_id(h->judge->settings, id->zone);
+	if (zone && text_format(h->event.name, sizeof h->event.name, "%s.%s", id->label, zone->name))
+		h->event.name[0] = 0;
+}
+
+static void begin_event(struct hearing *h)
+{
+	uint8_t id[16];
+	h->event = (struct event){.when = h->now.wall,
+		.kind = types[h->r->type].event,
+		.by = (uint8_t)h->r->by,
+		.uid = h->asker->uid,
+		.client = h->r->client};
+	if (h->asker->admin && h->r->by == IPC_BY_OPERATOR)
+		h->event.client = (struct address){{0}};
+	/* What claims to be a key id and is none may be a password that went into the wrong field. */
+	if (h->r->by == IPC_BY_KEY && !text_to_uuid(h->r->key_id, strlen(h->r->key_id), id))
+		event_key(h, h->r->key_id);
+}
+
+/* What the store or the load refuses was not judged. Of what only reads, failed attempts are of interest. */
+static bool worth_an_event(const struct hearing *h)
+{
+	enum ipc_status status = h->out->status;
+	if (!h->event.kind || status == IPC_FAILED || status == IPC_BUSY)
 		return false;
-	return len == tail_len || name[len - tail_len - 1] == '.';
+	return h->event.kind != IPC_EVENT_ACCESS || status == IPC_FORBIDDEN;
 }
 
-/* The key decides which delegate changes; the name a httpreq client sends along can only show a mix-up. lego
- * sends the delegate (it follows the CNAME), others the user's own _acme-challenge name. What is refused is
- * somebody else's name in our zones. */
-static bool name_fits(const struct keeper_settings *s, const char *name, const struct delegate_id *id)
+static void write_event(struct hearing *h)
 {
-	static const char challenge[] = "_acme-challenge.";
-	char own[IPC_NAME_MAX + 2];
-	size_t len = strlen(name);
-	if (len && name[len - 1] == '.')
-		len--;
-	const struct keeper_zone *zone = zone_of(s, id->zone);
-	if (!zone || text_format(own, sizeof own, "%s.%s", id->label, zone->name))
-		return false;
-	size_t skip = strncasecmp(name, challenge, sizeof challenge - 1) == 0 ? sizeof challenge - 1 : 0;
-	if (len >= skip && len - skip == strlen(own) && strncasecmp(name + skip, own, len - skip) == 0)
-		return true;
-	for (size_t i = 0; i < s->zone_count; i++)
-		if (is_below_or_at(name, len, s->zones[i].name))
-			return false;
-	return true;
+	if (!worth_an_event(h))
+		return;
+	h->event.outcome = (uint8_t)h->out->status;
+	if (h->out->status == IPC_OK)
+		audit_done(h->judge->audit, h->t, &h->event);
+	else
+		audit_refused(h->judge->audit, &h->event, h->now.mono);
 }
 
-static enum ipc_status do_change(
-	struct judge *j, struct store_txn *t, const struct ipc_request *r, struct judge_time now)
+/* ---- who asks ---- */
+
+enum ipc_status refuse_attempt(struct hearing *h, enum ipc_status why)
 {
-	struct delegate_login login;
-	int rc = delegate_authenticate(t, r->key_id, r->secret, &r->client, &login);
+	h->out->delay = failures_note(h->judge->failures, &h->r->client, h->now.mono);
+	return why;
+}
+
+/* The first use of a successor has ended the key before it. */
+static void write_retirement(struct hearing *h)
+{
+	struct event e = h->event;
+	e.kind = IPC_EVENT_KEY_RETIRED;
+	e.outcome = IPC_OK;
+	text_from_uuid(h->login.other, e.detail);
+	audit_done(h->judge->audit, h->t, &e);
+}
+
+enum ipc_status hear_key(struct hearing *h)
+{
+	const struct ipc_request *r = h->r;
+	int rc = delegate_authenticate(h->t, r->key_id, r->secret, &r->client, &h->login);
+	if (rc == ERR_AGAIN) {
+		h->judgement = JUDGE_VERIFY;
+		h->out->retry_after = 1;
+		return IPC_BUSY;
+	}
+	if (rc == ERR_FORBIDDEN)
+		return refuse_attempt(h, IPC_FORBIDDEN);
 	if (rc)
-		return status_of(rc);
-	const struct delegate_id id = login.id;
-	struct delegate_actor who = {.now = now.wall, .from = r->client};
-	memcpy(who.key, login.key, sizeof who.key);
-	const struct keeper_zone *zone = zone_of(j->settings, id.zone);
-	if (!zone) /* the zone was taken out of the configuration */
-		return IPC_FORBIDDEN;
-	/* acme-dns compares byte for byte, and answers as if the key were wrong. */
-	if (r->type == IPC_UPDATE && strcmp(r->name, id.label) != 0)
-		return IPC_FORBIDDEN;
-	if (r->type != IPC_UPDATE && !name_fits(j->settings, r->name, &id))
-		return IPC_FOREIGN;
-	rc = r->type == IPC_CLEANUP ? delegate_withdraw(t, &id, r->value, &who)
-				    : delegate_put(t, &id, r->value, &zone->rules, &who);
-	return status_of(rc);
+		return IPC_FAILED;
+	event_name(h, &h->login.id);
+	if (h->login.retired_other)
+		write_retirement(h);
+	/* The zone may have been taken out of the configuration. */
+	return zone_by_id(h->judge->settings, h->login.id.zone) ? IPC_OK : IPC_FORBIDDEN;
 }
+
+struct delegate_actor actor_of(const struct hearing *h)
+{
+	struct delegate_actor who = {.now = h->now.wall, .from = h->event.client};
+	if (h->r->by == IPC_BY_KEY)
+		memcpy(who.key, h->login.key, sizeof who.key);
+	return who;
+}
+
+/* On the admin socket the file's mode and the peer's user id have decided already. */
+static enum ipc_status check_operator(struct hearing *h)
+{
+	static const uint8_t none[SECURE_DIGEST_SIZE];
+	const uint8_t *right = h->judge->settings->operator_digest;
+	uint8_t given[SECURE_DIGEST_SIZE];
+	if (h->asker->admin)
+		return IPC_OK;
+	if (secure_sha256(h->r->secret, strlen(h->r->secret), given))
+		return IPC_FAILED;
+	bool configured = !secure_equal(right, none, sizeof none);
+	bool equal = secure_equal(right, given, sizeof given);
+	secure_wipe(given, sizeof given);
+	return configured && equal ? IPC_OK : refuse_attempt(h, IPC_FORBIDDEN);
+}
+
+/* ---- one request ---- */
 
 /* Reads a page, and while writing is in doubt writes one: a full disk shall be seen, and its end too. */
-static enum ipc_status do_health(struct judge *j, struct store_txn *t, struct judge_time now)
+static enum ipc_status hear_health(struct hearing *h)
 {
 	static const char probe_key[] = "probe";
 	uint16_t id;
-	int rc = delegate_zone_id(t, j->settings->zones[0].name, &id);
-	if (!rc && j->probe)
+	int rc = delegate_zone_id(h->t, h->judge->settings->zones[0].name, &id);
+	if (!rc && h->judge->probe)
 		rc = store_txn_put(
-			t, STORE_META, probe_key, sizeof probe_key - 1, &now.wall, sizeof now.wall);
-	return status_of(rc);
+			h->t, STORE_META, probe_key, sizeof probe_key - 1, &h->now.wall, sizeof h->now.wall);
+	return rc ? IPC_FAILED : IPC_OK;
 }
 
-void judge_request(struct judge *j, struct store_txn *t, const struct ipc_request *r, struct judge_time now,
-	struct ipc_reply *out)
+static enum ipc_status hear(struct hearing *h)
 {
-	memset(out, 0, sizeof *out);
-	out->type = r->type;
-	if (r->type == IPC_HELLO)
-		return;
-	if (!t) {
-		out->status = IPC_FAILED;
-		return;
+	enum ipc_type type = h->r->type;
+	if (!(types[type].by & 1u << h->r->by))
+		return IPC_FORBIDDEN;
+	if (h->r->by == IPC_BY_OPERATOR && type != IPC_HEALTH) {
+		enum ipc_status status = check_operator(h);
+		if (status)
+			return status;
 	}
-	switch (r->type) {
-	case IPC_REGISTER:
-		out->status = do_register(j, t, r, now, out);
-		break;
-	case IPC_UPDATE:
-	case IPC_PRESENT:
-	case IPC_CLEANUP:
-		out->status = do_change(j, t, r, now);
-		break;
-	default:
-		out->status = do_health(j, t, now);
+	return types[type].hear(h);
+}
+
+static void begin_reply(struct hearing *h)
+{
+	memset(h->out, 0, offsetof(struct ipc_reply, credentials));
+	h->out->type = h->r->type;
+	h->judgement = JUDGED;
+	memset(&h->login, 0, sizeof h->login);
+	begin_event(h);
+}
+
+enum judgement judge_request(struct hearing *h)
+{
+	begin_reply(h);
+	if (h->r->type == IPC_HELLO)
+		return JUDGED;
+	if (!h->t) {
+		h->out->status = IPC_FAILED;
+		return JUDGED;
 	}
+	h->out->status = hear(h);
+	write_event(h);
+	return h->judgement;
+}
+
+void judge_wrong_secret(struct hearing *h)
+{
+	begin_reply(h);
+	h->out->status = refuse_attempt(h, IPC_FORBIDDEN);
+	write_event(h);
 }

@@ -1,90 +1,60 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+/* The loop: what has arrived becomes one transaction, and then answers. */
 #include "keeper/keeper.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "keeper/audit.h"
+#include "keeper/court.h"
 #include "keeper/follower.h"
-#include "keeper/internal.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 enum {
-	BATCH = 256,         /* requests per commit */
-	SWEEP_MS = 1000,     /* how often expired values are looked for; DNS does not serve them meanwhile */
-	SWEEP_ENTRIES = 512, /* delegates per sweep, so that requests do not wait for a large one */
-	REPLY_WAIT_MS = 100  /* how long a full channel may hold up the others */
-};
-
-struct answer {
-	size_t channel;
-	struct ipc_envelope envelope;
-	struct ipc_reply reply;
+	ADMIN_SHARE = 32,   /* requests from the admin socket per transaction: the rest is for the api */
+	ADMIN_ACCEPT = 32,  /* connections to it taken in one turn */
+	SWEEP_MS = 1000,    /* how often expired values are looked for; DNS does not serve them meanwhile */
+	SWEEP_ENTRIES = 512 /* delegates per sweep, so that requests do not wait for a large one */
 };
 
 struct keeper {
 	const struct keeper_settings *settings;
-	struct judge judge;
+	struct court court;
 	struct store *store; /* NULL: cannot be opened at present */
 	struct follower *follower;
 	bool filling; /* the follower has more to do */
 	uint64_t epoch;
-	int channels[KEEPER_CHANNELS]; /* -1: free */
+	struct channels channels;
 	int64_t next_open, next_sweep;
 	bool open_failed; /* said once, not every second */
-	size_t answer_count;
-	struct answer answers[BATCH];
+	bool audit_open,
+		start_written; /* the audit log knows its numbers; it says that this keeper has started */
+	struct ipc_request request;       /* scratch */
+	uint8_t message[IPC_MESSAGE_MAX]; /* scratch */
 };
 
-static void close_channel(struct keeper *k, size_t i)
-{
-	close(k->channels[i]);
-	k->channels[i] = -1;
-}
+/* ---- channels ---- */
 
-/* Sends a reply; a channel that stays full loses it (its request then times out), one that is broken is
- * closed. */
-static void send_reply(
-	struct keeper *k, size_t channel, const struct ipc_envelope *e, const struct ipc_reply *r)
+static void say_hello(struct keeper *k, const struct channel *to)
 {
-	uint8_t message[IPC_MESSAGE_MAX];
-	size_t len;
-	int fd = k->channels[channel];
-	if (fd < 0 || ipc_encode_reply(e, r, message, sizeof message, &len))
-		return;
-	int rc = ipc_send(fd, message, len);
-	if (rc == ERR_AGAIN) {
-		struct pollfd p = {.fd = fd, .events = POLLOUT};
-		if (poll(&p, 1, REPLY_WAIT_MS) > 0)
-			rc = ipc_send(fd, message, len);
-	}
-	secure_wipe(message, sizeof message);
-	if (rc == ERR_AGAIN)
-		log_warning("keeper", "a reply was lost: its asker does not read");
-	else if (rc)
-		close_channel(k, channel);
-}
-
-static void say_hello(struct keeper *k, size_t channel)
-{
+	uint8_t message[64];
+	size_t len, i = (size_t)(to - k->channels.at);
 	struct ipc_envelope e = {.epoch = k->epoch};
-	struct ipc_reply hello = {.type = IPC_HELLO};
-	send_reply(k, channel, &e, &hello);
+	struct ipc_reply *hello = &k->court.reply;
+	memset(hello, 0, offsetof(struct ipc_reply, credentials));
+	hello->type = IPC_HELLO;
+	if (!ipc_encode_reply(&e, hello, message, sizeof message, &len))
+		channels_send(&k->channels, channels_ref(&k->channels, i), message, len);
 }
 
 static void add_channel(struct keeper *k, int fd)
 {
-	for (size_t i = 0; i < KEEPER_CHANNELS; i++) {
-		if (k->channels[i] >= 0)
-			continue;
-		k->channels[i] = fd;
-		say_hello(k, i);
-		return;
-	}
-	log_error("keeper", "too many askers; one was turned away");
-	close(fd);
+	const struct channel *added = channels_add(&k->channels, fd);
+	if (added)
+		say_hello(k, added);
 }
 
 /* Takes the sockets of new askers from the supervisor. ERR_CLOSED: the supervisor is gone. */
@@ -96,6 +66,65 @@ static int take_channels(struct keeper *k)
 			add_channel(k, fd);
 	return rc == ERR_AGAIN ? OK : ERR_CLOSED;
 }
+
+static void take_admins(struct keeper *k)
+{
+	bool done = false;
+	for (int i = 0; i < ADMIN_ACCEPT && !done; i++) {
+		const struct channel *added =
+			channels_accept(&k->channels, k->settings->admin, k->settings->admin_group, &done);
+		if (added)
+			say_hello(k, added);
+	}
+}
+
+/* ---- requests ---- */
+
+/* Takes one request from a channel into the batch. False: nothing there. */
+static bool take_request(struct keeper *k, size_t i, struct store_txn *t, struct judge_time now)
+{
+	size_t len;
+	struct sender from = {channels_ref(&k->channels, i), {0}, k->channels.at[i].asker};
+	int rc = ipc_receive(k->channels.at[i].fd, k->message, &len);
+	if (rc == ERR_AGAIN)
+		return false;
+	if (rc != OK && rc != ERR_INVALID) {
+		channels_close(&k->channels, i);
+		return false;
+	}
+	if (rc || ipc_decode_request(k->message, len, &from.envelope, &k->request)) {
+		log_warning("keeper", "dropped a message that is not a request");
+		return true;
+	}
+	secure_wipe(k->message, len);
+	/* Sent to a predecessor of this keeper: its sender sends it again when it sees our hello. */
+	if (k->request.type != IPC_HELLO && from.envelope.epoch != k->epoch)
+		return true;
+	from.envelope.epoch = k->epoch;
+	court_hear(&k->court, t, now, &from, &k->request);
+	secure_wipe(&k->request, sizeof k->request);
+	return true;
+}
+
+/* One request from each channel in turn, so that none keeps the others waiting. */
+static void take_requests(struct keeper *k, struct store_txn *t, struct judge_time now)
+{
+	const struct answers *a = &k->court.answers;
+	bool more = true;
+	int admin = 0;
+	/* Requests that are put off leave no answer, so these turns are counted, too. */
+	for (int turns = 0; more && turns < ANSWERS_MAX && !answers_full(a); turns++) {
+		more = false;
+		for (size_t i = 0; i < CHANNELS && !answers_full(a); i++) {
+			const struct channel *c = &k->channels.at[i];
+			if (c->fd < 0 || (c->asker.admin && admin++ >= ADMIN_SHARE))
+				continue;
+			more |= take_request(k, i, t, now);
+		}
+	}
+}
+
+/* ---- the store ---- */
 
 static void open_store(struct keeper *k, int64_t now)
 {
@@ -109,52 +138,21 @@ static void open_store(struct keeper *k, int64_t now)
 	if (!rc && k->open_failed)
 		log_info("keeper", "the store can be opened again");
 	k->open_failed = rc != OK;
-	if (!rc) {
-		follower_open(k->follower, k->store);
-		k->filling = true;
-	}
+	if (rc)
+		return;
+	follower_open(k->follower, k->store);
+	k->filling = true;
+	k->court.judge.store = k->store;
+	if (store_snapshot_new(k->store, &k->court.judge.view))
+		log_warning("keeper", "cannot look into the store beside writing it: nothing can be listed");
 }
 
-/* Takes one request from a channel into the batch. False: nothing there. */
-static bool take_request(struct keeper *k, size_t channel, struct store_txn *t, struct judge_time now)
+static void write_start(struct keeper *k, struct store_txn *t, int64_t wall)
 {
-	uint8_t message[IPC_MESSAGE_MAX];
-	size_t len;
-	struct ipc_request request;
-	struct answer *a = &k->answers[k->answer_count];
-	int rc = ipc_receive(k->channels[channel], message, &len);
-	if (rc == ERR_AGAIN)
-		return false;
-	if (rc != OK && rc != ERR_INVALID) {
-		close_channel(k, channel);
-		return false;
-	}
-	if (rc || ipc_decode_request(message, len, &a->envelope, &request)) {
-		log_warning("keeper", "dropped a message that is not a request");
-		return true;
-	}
-	secure_wipe(message, sizeof message);
-	/* Sent to a predecessor of this keeper: its sender sends it again when it sees our hello. */
-	if (request.type != IPC_HELLO && a->envelope.epoch != k->epoch)
-		return true;
-	a->channel = channel;
-	a->envelope.epoch = k->epoch;
-	judge_request(&k->judge, t, &request, now, &a->reply);
-	secure_wipe(&request, sizeof request);
-	k->answer_count++;
-	return true;
-}
-
-/* One request from each channel in turn, so that none keeps the others waiting. */
-static void take_requests(struct keeper *k, struct store_txn *t, struct judge_time now)
-{
-	bool more = true;
-	while (more && k->answer_count < BATCH) {
-		more = false;
-		for (size_t i = 0; i < KEEPER_CHANNELS && k->answer_count < BATCH; i++)
-			if (k->channels[i] >= 0)
-				more |= take_request(k, i, t, now);
-	}
+	struct event e = {.when = wall, .kind = IPC_EVENT_START, .by = IPC_BY_NOBODY};
+	const char *version = k->settings->version;
+	copy_text(e.detail, sizeof e.detail, version ? version : "");
+	audit_done(k->court.judge.audit, t, &e);
 }
 
 /* Once a second: values that have expired, and what dns workers that were killed have left in the store. */
@@ -169,74 +167,99 @@ static int sweep(struct keeper *k, struct store_txn *t, struct judge_time now)
 	return rc;
 }
 
-static void send_answers(struct keeper *k, int committed)
+/* The end of a transaction: what is written beside what was asked for, and the commit. */
+static int finish(struct keeper *k, struct store_txn **t, struct judge_time now)
 {
-	for (size_t i = 0; i < k->answer_count; i++) {
-		struct answer *a = &k->answers[i];
-		if (committed && a->reply.status == IPC_OK && a->reply.type != IPC_HELLO)
-			a->reply = (struct ipc_reply){.type = a->reply.type, .status = IPC_FAILED};
-		send_reply(k, a->channel, &a->envelope, &a->reply);
-		secure_wipe(&a->reply, sizeof a->reply);
-	}
-	k->answer_count = 0;
+	struct audit *a = k->court.judge.audit;
+	bool second = now.mono >= k->next_sweep;
+	/* A failure sticks to the transaction, so commit reports it. */
+	int rc = sweep(k, *t, now);
+	if (second && !k->start_written)
+		write_start(k, *t, now.wall);
+	audit_write(a, *t, now.mono, second);
+	int committed = store_txn_commit(t);
+	audit_committed(a, !committed);
+	k->start_written |= second && !committed;
+	follower_commit(k->follower, !committed);
+	return rc ? rc : committed;
 }
 
-/* Carries out everything that waits (at most BATCH) as one durable transaction, then replies.
+static int begin(struct keeper *k, struct store_txn **t)
+{
+	if (!k->store)
+		return OK;
+	int rc = store_txn_begin(k->store, t);
+	if (!rc && !k->audit_open)
+		k->audit_open = !audit_open(k->court.judge.audit, *t);
+	return rc;
+}
+
+static void tell_of_writing(struct keeper *k, int rc)
+{
+	if (rc && !k->court.judge.probe)
+		log_error("keeper", "cannot write to the store: %s; updates are refused, values stay served",
+			error_text(rc));
+	if (!rc && k->court.judge.probe && k->store)
+		log_info("keeper", "the store can be written again");
+	k->court.judge.probe = rc != OK;
+}
+
+/* Carries out everything that waits (at most ANSWERS_MAX) as one durable transaction, then replies.
  * ERR_STORE: see store.h, this process must end. */
 static int run_batch(struct keeper *k)
 {
 	struct judge_time now = {clock_wall_ms(), clock_mono_ms()};
 	struct store_txn *t = NULL;
 	open_store(k, now.mono);
-	int rc = k->store ? store_txn_begin(k->store, &t) : OK;
+	int rc = begin(k, &t);
+	court_resume(&k->court, t, now);
 	take_requests(k, t, now);
-	if (t) {
-		/* A failed sweep sticks to the transaction, so commit reports it. */
-		rc = sweep(k, t, now);
-		int committed = store_txn_commit(&t);
-		rc = rc ? rc : committed;
-		follower_commit(k->follower, !committed);
-	}
-	send_answers(k, rc);
-	if (rc && !k->judge.probe)
-		log_error("keeper", "cannot write to the store: %s; updates are refused, values stay served",
-			error_text(rc));
-	if (!rc && k->judge.probe && k->store)
-		log_info("keeper", "the store can be written again");
-	k->judge.probe = rc != OK;
+	if (t)
+		rc = finish(k, &t, now);
+	answers_send(&k->court.answers, &k->channels, !rc);
+	tell_of_writing(k, rc);
 	return rc == ERR_STORE ? rc : OK;
 }
 
-/* Free slots hold -1, which poll() passes over. */
-static void watch_channels(const struct keeper *k, struct pollfd p[static KEEPER_CHANNELS])
+/* ---- the loop ---- */
+
+static int patience(const struct keeper *k)
 {
-	for (size_t i = 0; i < KEEPER_CHANNELS; i++)
-		p[i] = (struct pollfd){.fd = k->channels[i], .events = POLLIN};
+	int64_t now = clock_mono_ms();
+	int64_t wait = (k->store ? k->next_sweep : k->next_open) - now;
+	if (k->filling || wait < 0 || court_restless(&k->court, now))
+		return 0;
+	return wait > SWEEP_MS ? SWEEP_MS : (int)wait;
 }
 
 /* Waits for work, at most until the next sweep. True: asked to stop. */
 static bool wait_for_work(struct keeper *k, int *rc)
 {
-	struct pollfd p[KEEPER_CHANNELS + 2];
-	watch_channels(k, p);
-	p[KEEPER_CHANNELS] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
-	p[KEEPER_CHANNELS + 1] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
-	int64_t wait = k->filling ? 0 : k->next_sweep - clock_mono_ms();
-	if (poll(p, KEEPER_CHANNELS + 2, wait < 0 ? 0 : wait > SWEEP_MS ? SWEEP_MS : (int)wait) < 0)
+	enum { CONTROL = CHANNELS, STOP, ADMIN, VERIFIER, ALL };
+	struct pollfd p[ALL];
+	channels_watch(&k->channels, p);
+	p[CONTROL] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
+	p[STOP] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
+	p[ADMIN] = (struct pollfd){.fd = k->settings->admin, .events = POLLIN};
+	p[VERIFIER] = (struct pollfd){.fd = verifier_fd(k->court.verifier), .events = POLLIN};
+	if (poll(p, ALL, patience(k)) < 0)
 		return false;
-	if (p[KEEPER_CHANNELS].revents)
+	if (p[CONTROL].revents)
 		*rc = take_channels(k);
-	return p[KEEPER_CHANNELS + 1].revents != 0;
+	if (p[ADMIN].revents)
+		take_admins(k);
+	return p[STOP].revents != 0;
 }
 
-/* Everything that was asked before the stop is still answered. */
+/* Everything that was asked before the stop is still answered, but for what would take long: its asker asks
+ * the successor. */
 static int drain(struct keeper *k)
 {
 	int rc = OK;
 	for (int rounds = 0; !rc && rounds < 64; rounds++) {
-		struct pollfd p[KEEPER_CHANNELS];
-		watch_channels(k, p);
-		if (poll(p, KEEPER_CHANNELS, 0) <= 0)
+		struct pollfd p[CHANNELS];
+		channels_watch(&k->channels, p);
+		if (poll(p, CHANNELS, 0) <= 0)
 			break;
 		rc = run_batch(k);
 	}
@@ -255,14 +278,21 @@ static int loop(struct keeper *k)
 
 static void free_keeper(struct keeper *k)
 {
-	for (size_t i = 0; i < KEEPER_CHANNELS; i++)
-		if (k->channels[i] >= 0)
-			close_channel(k, i);
-	limits_free(&k->judge.limits);
+	channels_close_all(&k->channels);
+	court_close(&k->court);
+	store_snapshot_free(&k->court.judge.view);
 	follower_free(&k->follower);
 	store_close(&k->store);
-	secure_wipe(k->answers, sizeof k->answers);
+	secure_wipe(k->message, sizeof k->message);
+	secure_wipe(&k->request, sizeof k->request);
 	free(k);
+}
+
+/* accept() shall not wait for somebody who has gone again. */
+static int prepare_admin(int fd)
+{
+	int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
+	return fd >= 0 && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK)) ? ERR_SYSTEM : OK;
 }
 
 int keeper_run(const struct keeper_settings *s)
@@ -271,12 +301,12 @@ int keeper_run(const struct keeper_settings *s)
 	if (!k)
 		return ERR_NOMEM;
 	k->settings = s;
-	k->judge.settings = s;
-	memset(k->channels, -1, sizeof k->channels);
+	channels_init(&k->channels);
 	int rc = secure_random(&k->epoch, sizeof k->epoch);
 	k->epoch |= !k->epoch; /* 0 means "not known" to askers */
+	rc = rc ? rc : prepare_admin(s->admin);
 	rc = rc ? rc : follower_new(s->index, &k->follower);
-	rc = rc ? rc : limits_new(s->per_address_per_hour, s->per_day, &k->judge.limits);
+	rc = rc ? rc : court_open(&k->court, s);
 	if (!rc) {
 		for (size_t i = 0; i < s->channel_count; i++)
 			add_channel(k, s->channels[i]);

@@ -3,14 +3,17 @@
  * of every change itself, commits all waiting changes as one durable transaction and only then replies. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
 #include "delegate/delegate.h"
+#include "ipc/messages.h"
 
-/* Askers at once: the api, its successor during a reload, and room for more. */
-enum { KEEPER_CHANNELS = 8 };
+/* Askers at once: the api, its successor during a reload, and room for more. People on the admin socket have
+ * places of their own, so that they never take those. */
+enum { KEEPER_CHANNELS = 8, KEEPER_ADMIN_CHANNELS = 16 };
 
 struct keeper_zone {
 	const char *name; /* lower-case, no final dot */
@@ -24,8 +27,18 @@ struct keeper_settings {
 	const struct keeper_zone *zones; /* registrations go to the first */
 	size_t zone_count;
 	enum conf_registration_mode registration_mode;
-	uint32_t per_address_per_hour; /* 0: no limit */
+	uint32_t per_address_per_hour; /* of registrations without a token; 0: no limit */
 	uint32_t per_day;
+	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the operator's bearer token; all zero: none
+						      */
+	uint64_t events_keep; /* events in the audit log, at most; 0: none is written */
+	const char *version;  /* for the report; NULL: not said */
+	/* Fills in what the DNS side has counted; NULL: nobody knows. */
+	void (*count_queries)(void *ctx, struct ipc_report *report);
+	void *count_ctx;
+	int admin; /* the listening admin socket (SOCK_SEQPACKET), which stays the caller's; -1: none. Whoever
+		      connects is let in if it is root or has our own user id, */
+	bool admin_group;    /* and so is everybody else whom the mode of its file lets connect */
 	const int *channels; /* sockets of those who ask, IPC_VERSION messages; owned by the keeper from here
 				on */
 	size_t channel_count;

@@ -223,6 +223,26 @@ static void test_url(void **state)
 	}
 }
 
+/* unix(7): sun_path has room for 107 characters and a NUL. */
+static void test_admin(void **state)
+{
+	(void)state;
+	static const char eighty[] =
+		"/23456789/23456789/23456789/23456789/23456789/23456789/23456789/23456789";
+	char text[512];
+	refuse(ZONE API "admin: {socket: run/x, token_file: ./t}\n",
+		"t:8: admin.socket: \"run/x\" is not an absolute path\n"
+		"t:8: admin.token_file: \"./t\" is not an absolute path\n");
+	refuse(ZONE API "admin:\n  events: 10000001\n",
+		"t:9: admin.events: \"10000001\" is not a number from 0 to 10000000\n");
+	snprintf(text, sizeof text, "%sadmin: {socket: %s%.35s}\n", ZONE API, eighty, eighty);
+	struct conf *c = load(text);
+	assert_int_equal(strlen(c->admin.socket), 107);
+	conf_free(&c);
+	snprintf(text, sizeof text, "%sadmin: {socket: %s%.36s}\n", ZONE API, eighty, eighty);
+	refuse(text, "t:8: admin.socket: 108 octets are too long, a socket's path has at most 107\n");
+}
+
 static void test_store_path(void **state)
 {
 	(void)state;
@@ -302,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_base_paths),
 		cmocka_unit_test(test_url),
 		cmocka_unit_test(test_store_path),
+		cmocka_unit_test(test_admin),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_all_problems_at_once),
 	};

@@ -43,6 +43,11 @@ static void test_defaults(void **state)
 	assert_int_equal(c->api.registration_per_address_per_hour, 20);
 	assert_int_equal(c->api.registration_per_day, 1000);
 	assert_string_equal(c->store_path, "/var/lib/acme-delegate");
+	assert_string_equal(c->admin.socket, "/run/acme-delegate/admin.sock");
+	assert_false(c->admin.socket_given);
+	assert_null(c->admin.group);
+	assert_null(c->admin.token_file);
+	assert_int_equal(c->admin.events, 100000);
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(c->log_format, LOG_FORMAT_TEXT);
 	conf_free(&c);
@@ -94,12 +99,11 @@ static void test_every_key(void **state)
 			  "  tls: {mode: off, certificate: null, key: ~}\n"
 			  "  trusted_proxies: [10.1.2.3/8, 192.0.2.1, '2001:db8::/32', '::1']\n"
 			  "  registration: {mode: closed, per_address_per_hour: 0, per_day: 7}\n"
-			  "admin: {socket: /run/x}\n"
+			  "admin: {socket: /run/x, group: adm, token_file: /etc/t, events: 0}\n"
 			  "store: {path: /srv/store}\n"
 			  "user: nobody\n"
 			  "log: {level: debug, format: json}\n"
 			  "metrics: {listen: ['127.0.0.1:9153']}\n",
-			"t:22: warning: admin has no effect in this version yet\n"
 			"t:26: warning: metrics has no effect in this version yet\n");
 	assert_zone(&c->zones[0]);
 	assert_endpoint(&c->dns.listen[0], "[::1]:53");
@@ -119,6 +123,11 @@ static void test_every_key(void **state)
 	assert_int_equal(c->api.registration_per_address_per_hour, 0);
 	assert_int_equal(c->api.registration_per_day, 7);
 	assert_string_equal(c->store_path, "/srv/store");
+	assert_string_equal(c->admin.socket, "/run/x");
+	assert_true(c->admin.socket_given);
+	assert_string_equal(c->admin.group, "adm");
+	assert_string_equal(c->admin.token_file, "/etc/t");
+	assert_int_equal(c->admin.events, 0);
 	assert_string_equal(c->user, "nobody");
 	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c->log_format, LOG_FORMAT_JSON);
@@ -263,13 +272,28 @@ static void test_missing(void **state)
 		"t:7: unknown key \"dns2\"; did you mean \"dns\"?\nt:9: dns stands here a second time\n");
 }
 
+static void test_registration_modes(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"open", "closed", "token"};
+	static const enum conf_registration_mode modes[] = {
+		CONF_REGISTRATION_OPEN, CONF_REGISTRATION_CLOSED, CONF_REGISTRATION_TOKEN};
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		char text[512];
+		snprintf(text, sizeof text,
+			"%sapi: {listen: '127.0.0.1:1', tls: {mode: off}, registration: {mode: %s}}\n", ZONE,
+			names[i]);
+		struct conf *c = load(text);
+		assert_int_equal(c->api.registration_mode, modes[i]);
+		conf_free(&c);
+	}
+}
+
 static void test_not_in_this_version(void **state)
 {
 	(void)state;
-	refuse(ZONE "api:\n  listen: '127.0.0.1:1'\n  tls: {mode: acme}\n  registration:\n    mode: token\n",
-		"t:9: api.tls.mode: acme is not available in this version yet; use one of files, off\n"
-		"t:11: api.registration.mode: token is not available in this version yet; use one of open, "
-		"closed\n");
+	refuse(ZONE "api:\n  listen: '127.0.0.1:1'\n  tls: {mode: acme}\n",
+		"t:9: api.tls.mode: acme is not available in this version yet; use one of files, off\n");
 }
 
 static void test_yaml_problems(void **state)
@@ -359,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_shapes),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_not_in_this_version),
+		cmocka_unit_test(test_registration_modes),
 		cmocka_unit_test(test_yaml_problems),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_file),

@@ -76,7 +76,12 @@ static void test_print(void **state)
 				  "user: null\n"
 				  "log:\n"
 				  "  level: info\n"
-				  "  format: text\n");
+				  "  format: text\n"
+				  "admin:\n"
+				  "  socket: /run/acme-delegate/admin.sock\n"
+				  "  group: null\n"
+				  "  token_file: null\n"
+				  "  events: 100000\n");
 	free(text);
 	assert_round_trip(c);
 	conf_free(&c);
@@ -123,7 +128,8 @@ static void test_sample(void **state)
 		"records:", "value_ttl:", "negative_ttl:", "value_lifetime:", "max_values:", "dns:",
 		"listen:", "workers:", "api:", "url:", "base_paths:", "tls:", "mode:", "certificate:", "key:",
 		"trusted_proxies:", "registration:", "per_address_per_hour:", "per_day:", "store:", "path:",
-		"# user:", "log:", "level:", "format:", "# admin:", "# metrics:"};
+		"# user:", "log:", "level:", "format:", "admin:", "# socket:", "# group:", "# token_file:",
+		"events:", "# metrics:"};
 	char *text = printed(NULL);
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		assert_non_null(strstr(text, keys[i]));
@@ -174,6 +180,7 @@ static void test_local(void **state)
 	assert_int_equal(c->api.tls_mode, CONF_TLS_OFF);
 	assert_string_equal(c->api.url, "http://127.0.0.1:8443");
 	assert_string_equal(c->store_path, "/home/\"x/.local/state/acme-delegate");
+	assert_string_equal(c->admin.socket, "/home/\"x/.local/state/acme-delegate/admin.sock");
 	assert_int_equal(diag_errors(d), 0);
 	assert_round_trip(c);
 	conf_free(&c);
