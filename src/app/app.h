@@ -55,7 +55,7 @@ void app_admin_close(struct app_admin **a); /* accepts NULL inside; sets it to N
 /* The configuration; NULL where `socket` was given without `file`. */
 const struct conf *app_admin_conf(const struct app_admin *a);
 
-/* Asks, as the operator, and waits for the reply, also through a restart of the keeper; `q` is wiped. OK: there
- * is a reply, which may be a refusal. ERR_CLOSED: the server has gone, or does not answer. ERR_AGAIN: `stop` (a
- * descriptor, or -1) became readable meanwhile. */
+/* Asks, as the operator, and waits for the reply, also through a restart of the keeper; `q` is wiped. OK:
+ * there is a reply, which may be a refusal. ERR_CLOSED: the server has gone, or does not answer. ERR_AGAIN:
+ * `stop` (a descriptor, or -1) became readable meanwhile. */
 int app_admin_ask(struct app_admin *a, struct ipc_request *q, int stop, struct ipc_reply *out) MUST_USE;

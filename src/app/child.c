@@ -62,8 +62,8 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 {
 	const struct sockets *k = s->sockets;
 	struct dns_sockets dns = dns_sockets_of(s, c);
-	/* stop, channel, control, and whichever of the others the role has */
-	size_t count = 0, room = 3 + KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
+	/* stop, channel, control, admin, and whichever of the others the role has */
+	size_t count = 0, room = 4 + KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
 	int *keep = calloc(room, sizeof *keep);
 	if (!keep)
 		return ERR_NOMEM;
@@ -78,8 +78,10 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 		keep[count++] = k->api[i];
 	if (c->role == ROLE_API)
 		keep[count++] = in->channel;
-	if (c->role == ROLE_KEEPER)
+	if (c->role == ROLE_KEEPER) {
 		keep[count++] = in->control;
+		keep[count++] = k->admin.fd;
+	}
 	for (size_t i = 0; i < in->channel_count; i++)
 		keep[count++] = in->channels[i];
 	close_all_but(keep, count);
@@ -131,22 +133,32 @@ static struct dns_counters *counters_for(const struct supervisor *s, const struc
 	return counters_of(&s->counters, c->generation, process);
 }
 
-/* Nobody else can forge cookies, or counts. */
-static void keep_dns_memory(struct supervisor *s, enum role role)
+/* Who does not answer DNS can forge no cookies; who is not the keeper has not even the digest of the
+ * operator's token, nor the counts, which the keeper reads. */
+static void keep_memory(struct supervisor *s, enum role role)
 {
-	if (role == ROLE_DNS || role == ROLE_DOT)
+	bool dns = role == ROLE_DNS || role == ROLE_DOT;
+	if (!dns)
+		secure_wipe(&s->settings.cookies, sizeof s->settings.cookies);
+	if (role == ROLE_KEEPER)
 		return;
-	secure_wipe(&s->settings.cookies, sizeof s->settings.cookies);
-	counters_free(&s->counters);
+	secure_wipe(s->settings.operator_digest, sizeof s->settings.operator_digest);
+	if (!dns)
+		counters_free(&s->counters);
 }
 
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	struct dns_sockets dns = dns_sockets_of(s, c);
+	const struct keeper_inheritance keeper = {.index = s->index,
+		.counters = &s->counters,
+		.admin = s->sockets->admin.fd,
+		.channels = in->channels,
+		.channel_count = in->channel_count,
+		.control = in->control};
 	switch (c->role) {
 	case ROLE_KEEPER:
-		return keeper_process_run(
-			&s->settings, s->index, in->channels, in->channel_count, in->control, in->stop);
+		return keeper_process_run(&s->settings, &keeper, in->stop);
 	case ROLE_DNS:
 	case ROLE_DOT:
 		return dns_process_run(&s->settings, &dns, s->index, counters_for(s, c), in->stop);
@@ -167,7 +179,7 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		return APP_FAILED;
 	in->stop = child_stop_fd();
-	keep_dns_memory(s, c->role);
+	keep_memory(s, c->role);
 	if (in->stop < 0 || keep_index(s, c->role) || keep_own(s, c, in))
 		return APP_FAILED;
 	int rc = run_body(s, c, in);

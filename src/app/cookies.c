@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Where the secrets of DNS cookies come from. */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "app/internal.h"
 #include "util/secure.h"
@@ -14,47 +10,6 @@ enum {
 	DIGITS = 2 * DNS_COOKIE_SECRET_SIZE,
 	FILE_MAX = DNS_COOKIE_SECRETS * (DIGITS + 2) + 1 /* line ends of either kind, and one byte too many */
 };
-
-static int read_error(struct diag *d, const char *path)
-{
-	diag_error(d, path, 0, "dns.cookie_secret_file cannot be read: %s", strerror(errno));
-	return ERR_SYSTEM;
-}
-
-/* Whoever knows a secret can pass for any client, so others of this machine must not. */
-static int check_file(int fd, const char *path, struct diag *d)
-{
-	struct stat st;
-	if (fstat(fd, &st))
-		return read_error(d, path);
-	if (!S_ISREG(st.st_mode)) {
-		diag_error(d, path, 0, "dns.cookie_secret_file is not a file");
-		return ERR_INVALID;
-	}
-	if (st.st_mode & (S_IROTH | S_IWOTH)) {
-		diag_error(d, path, 0, "dns.cookie_secret_file is open to everybody; use: chmod o= %s", path);
-		return ERR_INVALID;
-	}
-	return OK;
-}
-
-static int read_file(const char *path, struct diag *d, char text[static FILE_MAX], size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return read_error(d, path);
-	int rc = check_file(fd, path, d);
-	ssize_t n = 0;
-	for (*len = 0; !rc && *len < FILE_MAX; *len += (size_t)n) {
-		n = read(fd, text + *len, FILE_MAX - *len);
-		if (n < 0)
-			rc = read_error(d, path);
-		if (n <= 0)
-			break;
-	}
-	close(fd);
-	return rc;
-}
 
 static int take_lines(
 	const char *text, size_t len, const char *path, struct diag *d, struct dns_cookie_secrets *out)
@@ -89,7 +44,7 @@ int cookies_load(const char *path, struct diag *d, struct dns_cookie_secrets *ou
 	char text[FILE_MAX];
 	size_t len;
 	*out = (struct dns_cookie_secrets){.count = 0};
-	int rc = read_file(path, d, text, &len);
+	int rc = secret_file_read("dns.cookie_secret_file", path, d, text, sizeof text, &len);
 	rc = rc ? rc : take_lines(text, len, path, d, out);
 	secure_wipe(text, sizeof text);
 	if (rc)

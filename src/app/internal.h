@@ -19,6 +19,7 @@ struct settings {
 	struct dns_zones *zones;
 	struct keeper_zone *keeper_zones; /* one per configured zone, with the store's ids */
 	struct dns_cookie_secrets cookies;
+	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* of the bearer token; all zero: there is none */
 };
 
 /* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.
@@ -38,6 +39,31 @@ void settings_free(struct settings *s); /* accepts the zero state */
 int cookies_load(const char *path, struct diag *d, struct dns_cookie_secrets *out) MUST_USE;
 /* From the configured file, or else those of `before` (NULL: none), or else random ones. As cookies_load. */
 int settings_load_cookies(struct settings *s, const struct settings *before, struct diag *d) MUST_USE;
+
+/* ---- secret_file.c ---- */
+
+/* Reads up to `cap` bytes of a file that others must not be able to read; `key` of the configuration names
+ * it. Says in `d` what is wrong: ERR_SYSTEM, ERR_INVALID. */
+int secret_file_read(
+	const char *key, const char *path, struct diag *d, char *text, size_t cap, size_t *len) MUST_USE;
+
+/* ---- operator.c ---- */
+
+/* The digest of the token in a file. As cookies_load. */
+int operator_load(const char *path, struct diag *d, uint8_t digest[static SECURE_DIGEST_SIZE]) MUST_USE;
+int settings_load_operator(struct settings *s, struct diag *d) MUST_USE;
+
+struct admin_socket {
+	int fd; /* listening; -1: none */
+	dev_t device;
+	ino_t inode;
+};
+
+/* Makes the admin socket for the account to run as, with its folder. One that was not asked for may be
+ * missing: that is a warning in the log. Otherwise says in `d` what is wrong. ERR_SYSTEM. */
+int operator_bind(const struct conf *c, struct diag *d, struct admin_socket *out) MUST_USE;
+/* Removes its file, unless it is another's by now. */
+void operator_unlink(const struct conf *c, const struct admin_socket *s);
 
 /* ---- counters.c: one place for each dns process, written by it alone ---- */
 
@@ -66,6 +92,7 @@ struct sockets {
 	size_t dot_count;
 	int *api;
 	size_t api_count;
+	struct admin_socket admin;
 };
 
 /* What one dns process serves: a worker UDP and TCP, the one called dot TLS. They point into the above. */
@@ -95,6 +122,11 @@ int privileges_check_files(const struct conf *c, struct diag *d) MUST_USE;
  * capability. Says in `d` what is wrong. */
 int privileges_drop(const struct conf *c, struct diag *d) MUST_USE;
 
+/* Who that account is; who we are if we do not change it. ERR_NOTFOUND, said in `d`. */
+int privileges_account(const struct conf *c, struct diag *d, uid_t *uid, gid_t *gid) MUST_USE;
+/* Creates the folder that `file` is in, for that account. ERR_SYSTEM, said in `d`. */
+int privileges_make_folder_for(const struct conf *c, const char *file, struct diag *d) MUST_USE;
+
 /* The same for who only reads the store: creates no folder. */
 int privileges_drop_to_read(const struct conf *c, struct diag *d) MUST_USE;
 
@@ -119,8 +151,15 @@ int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
 
 int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
 	struct dns_counters *n, int stop) MUST_USE;
-int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
-	int control, int stop) MUST_USE;
+struct keeper_inheritance {
+	struct delegate_index *index; /* NULL: none */
+	const struct counters *counters;
+	int admin; /* listening socket; -1: none */
+	const int *channels;
+	size_t channel_count;
+	int control;
+};
+int keeper_process_run(const struct settings *s, const struct keeper_inheritance *in, int stop) MUST_USE;
 int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;
 
 /* ---- supervisor.c ---- */

@@ -36,6 +36,12 @@ static int check_cookies(const struct conf *c, struct diag *d)
 	return rc;
 }
 
+static int check_token(const struct conf *c, struct diag *d)
+{
+	uint8_t unused[SECURE_DIGEST_SIZE];
+	return c->admin.token_file ? operator_load(c->admin.token_file, d, unused) : OK;
+}
+
 /* Checks the files with the rights of the account to run as, and comes back. */
 static int check_as(const struct passwd *p, const struct conf *c, struct diag *d)
 {
@@ -46,6 +52,7 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 	struct diag *unused = diag_new(); /* said in other words below */
 	int rc = unused ? settings_check_certificate(c, unused) : ERR_NOMEM;
 	int cookies = unused ? check_cookies(c, unused) : ERR_NOMEM;
+	int token = unused ? check_token(c, unused) : ERR_NOMEM;
 	diag_free(&unused);
 	if (seteuid(0) || setegid(0))
 		return ERR_SYSTEM;
@@ -59,20 +66,26 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 			"dns.cookie_secret_file: the account \"%s\", as which the server runs, cannot read it, "
 			"and could not when it is told to reload; give it to that account's group, mode 640",
 			p->pw_name);
-	return rc ? rc : cookies;
+	if (token)
+		diag_error(d, c->file, 0,
+			"admin.token_file: the account \"%s\", as which the server runs, cannot read it, and could "
+			"not when it is told to reload; give it to that account's group, mode 640",
+			p->pw_name);
+	return rc ? rc : cookies ? cookies : token;
 }
 
 int privileges_check_files(const struct conf *c, struct diag *d)
 {
 	int rc = settings_check_certificate(c, d);
 	rc = rc ? rc : check_cookies(c, d);
+	rc = rc ? rc : check_token(c, d);
 	if (rc || geteuid() != 0)
 		return rc;
 	const struct passwd *p = find_user(c, d);
 	return p ? check_as(p, c, d) : ERR_NOTFOUND;
 }
 
-/* Creates the folders above the store, as mkdir -p does. */
+/* Creates the folders above a path, as mkdir -p does. */
 static int make_parents(const char *path, struct diag *d)
 {
 	char part[4096];
@@ -80,7 +93,7 @@ static int make_parents(const char *path, struct diag *d)
 		if (text_format(part, sizeof part, "%.*s", (int)(slash - path), path))
 			return ERR_RANGE;
 		if (mkdir(part, 0755) && errno != EEXIST) {
-			diag_error(d, part, 0, "cannot create the folder for the store: %s", strerror(errno));
+			diag_error(d, part, 0, "cannot create the folder: %s", strerror(errno));
 			return ERR_SYSTEM;
 		}
 	}
@@ -88,15 +101,15 @@ static int make_parents(const char *path, struct diag *d)
 }
 
 /* A new folder goes to the account that will use it; one that is there is left as it is. */
-static int make_folder(const char *path, uid_t uid, gid_t gid, struct diag *d)
+static int make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode, struct diag *d)
 {
-	if (mkdir(path, 0700)) {
+	if (mkdir(path, mode)) {
 		if (errno == EEXIST)
 			return OK;
 	} else if (!chown(path, uid, gid)) {
 		return OK;
 	}
-	diag_error(d, path, 0, "cannot create the store: %s", strerror(errno));
+	diag_error(d, path, 0, "cannot create the folder: %s", strerror(errno));
 	return ERR_SYSTEM;
 }
 
@@ -142,19 +155,51 @@ static const struct passwd *choose_user(const struct conf *c, struct diag *d)
 	return p;
 }
 
+int privileges_account(const struct conf *c, struct diag *d, uid_t *uid, gid_t *gid)
+{
+	*uid = geteuid();
+	*gid = getegid();
+	if (*uid != 0)
+		return OK;
+	const struct passwd *p = find_user(c, d);
+	if (!p)
+		return ERR_NOTFOUND;
+	*uid = p->pw_uid;
+	*gid = p->pw_gid;
+	return OK;
+}
+
+int privileges_make_folder_for(const struct conf *c, const char *file, struct diag *d)
+{
+	char folder[4096];
+	uid_t uid;
+	gid_t gid;
+	const char *slash = strrchr(file, '/');
+	if (!slash || slash == file)
+		return OK;
+	if (text_format(folder, sizeof folder, "%.*s", (int)(slash - file), file))
+		return ERR_RANGE;
+	struct stat st;
+	if (!stat(folder, &st))
+		return OK;
+	int rc = privileges_account(c, d, &uid, &gid);
+	rc = rc ? rc : make_parents(folder, d);
+	return rc ? rc : make_folder(folder, uid, gid, 0755, d);
+}
+
 int privileges_drop(const struct conf *c, struct diag *d)
 {
 	int rc = make_parents(c->store_path, d);
 	if (rc)
 		return rc;
 	if (geteuid() != 0) {
-		rc = make_folder(c->store_path, geteuid(), getegid(), d);
+		rc = make_folder(c->store_path, geteuid(), getegid(), 0700, d);
 		return rc ? rc : drop_capabilities(d);
 	}
 	const struct passwd *p = choose_user(c, d);
 	if (!p)
 		return ERR_NOTFOUND;
-	rc = make_folder(c->store_path, p->pw_uid, p->pw_gid, d);
+	rc = make_folder(c->store_path, p->pw_uid, p->pw_gid, 0700, d);
 	return rc ? rc : become(p, d);
 }
 

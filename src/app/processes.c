@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The bodies of the keeper and the api: each joins the rooms it needs, and runs. */
 #include <poll.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "api/api.h"
@@ -9,6 +10,8 @@
 #include "ipc/ipc.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/secure.h"
+#include "version.h"
 
 enum {
 	API_TICK_MS = 250,       /* how often deadlines are looked at */
@@ -26,27 +29,46 @@ static void give_way_to_dns(void)
 
 /* ---- keeper ---- */
 
-int keeper_process_run(const struct settings *s, struct delegate_index *x, const int *channels, size_t count,
-	int control, int stop)
+static void count_queries(void *ctx, struct ipc_report *report)
+{
+	const struct counters *c = ctx;
+	for (unsigned i = 0; c->slots && i < COUNTERS_GENERATIONS * c->processes; i++) {
+		report->queries_udp += c->slots[i].udp;
+		report->queries_tcp += c->slots[i].tcp;
+		report->queries_tls += c->slots[i].tls;
+		report->queries_dropped += c->slots[i].dropped;
+		report->replies_limited += c->slots[i].limited;
+	}
+}
+
+int keeper_process_run(const struct settings *s, const struct keeper_inheritance *in, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
 	struct keeper_settings settings = {
 		.store_path = s->conf->store_path,
-		.index = x,
+		.index = in->index,
 		.zones = s->keeper_zones,
 		.zone_count = s->conf->zone_count,
 		.registration_mode = api->registration_mode,
 		.per_address_per_hour = api->registration_per_address_per_hour,
 		.per_day = api->registration_per_day,
-		.channels = channels,
-		.channel_count = count,
-		.control = control,
+		.events_keep = s->conf->admin.events,
+		.version = VERSION,
+		.count_queries = count_queries,
+		.count_ctx = (void *)in->counters,
+		.channels = in->channels,
+		.channel_count = in->channel_count,
+		.control = in->control,
 		.stop = stop,
-		.admin = -1,
+		.admin = in->admin,
+		.admin_group = s->conf->admin.group != NULL,
 	};
+	memcpy(settings.operator_digest, s->operator_digest, sizeof settings.operator_digest);
 	give_way_to_dns();
 	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path);
-	return rc ? rc : keeper_run(&settings);
+	rc = rc ? rc : keeper_run(&settings);
+	secure_wipe(settings.operator_digest, sizeof settings.operator_digest);
+	return rc;
 }
 
 /* ---- api ---- */

@@ -31,6 +31,9 @@ static void announce(const struct settings *s, const struct sockets *k)
 		log_info("app", "API on %s, %s", text,
 			c->api.tls_mode == CONF_TLS_FILES ? "HTTPS" : "plain HTTP");
 	}
+	if (k->admin.fd >= 0)
+		log_info("app", "administration on %s%s", c->admin.socket,
+			c->admin.token_file ? ", and over the API" : "");
 	log_info("app", "the store is in %s", c->store_path);
 	net_report_kernel(k->udp[0]);
 }
@@ -81,6 +84,7 @@ static int start(const char *file, struct diag *d, int *status)
 		return rc;
 	rc = privileges_check_files(s.conf, d);
 	rc = rc ? rc : settings_load_cookies(&s, NULL, d);
+	rc = rc ? rc : settings_load_operator(&s, d);
 	if (rc)
 		goto free_settings;
 	log_setup(s.conf->log_level, s.conf->log_format);

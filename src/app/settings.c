@@ -101,12 +101,15 @@ int settings_check_reload(const struct settings *now, const struct settings *nex
 		diag_error(d, b->file, 0, "store.path has changed; that needs a restart");
 	if (!same_text(a->user, b->user))
 		diag_error(d, b->file, 0, "user has changed; that needs a restart");
+	if (!same_text(a->admin.socket, b->admin.socket) || !same_text(a->admin.group, b->admin.group))
+		diag_error(d, b->file, 0, "admin.socket or admin.group has changed; that needs a restart");
 	return diag_errors(d) > before ? ERR_INVALID : OK;
 }
 
 void settings_free(struct settings *s)
 {
 	secure_wipe(&s->cookies, sizeof s->cookies);
+	secure_wipe(s->operator_digest, sizeof s->operator_digest);
 	dns_zones_free(&s->zones);
 	free(s->keeper_zones);
 	s->keeper_zones = NULL;

@@ -89,6 +89,8 @@ static int bind_all(const struct conf *c, struct diag *d, struct sockets *s)
 	}
 	bind_once(c->dns.tls_listen, s->dot_count, "DNS over TLS", s->dot, d);
 	bind_once(c->api.listen, s->api_count, "API", s->api, d);
+	if (diag_errors(d) == before && operator_bind(c, d, &s->admin))
+		return ERR_SYSTEM;
 	return diag_errors(d) > before ? ERR_SYSTEM : OK;
 }
 
@@ -97,7 +99,8 @@ int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 	*out = (struct sockets){.workers = worker_count(c),
 		.dns_count = c->dns.listen_count,
 		.dot_count = c->dns.tls_listen_count,
-		.api_count = c->api.listen_count};
+		.api_count = c->api.listen_count,
+		.admin.fd = -1};
 	out->udp = new_fds(out->workers * out->dns_count);
 	out->tcp = new_fds(out->workers * out->dns_count);
 	out->dot = new_fds(out->dot_count);
@@ -144,5 +147,7 @@ void sockets_close(struct sockets *s)
 	close_fds(s->tcp, s->workers * s->dns_count);
 	close_fds(s->dot, s->dot_count);
 	close_fds(s->api, s->api_count);
-	*s = (struct sockets){.workers = 0};
+	if (s->admin.fd >= 0)
+		close(s->admin.fd);
+	*s = (struct sockets){.admin.fd = -1};
 }

@@ -198,6 +198,7 @@ static int load_next(struct supervisor *s, struct settings *next, struct diag *d
 	int rc = app_load(s->file, d, &next->conf);
 	rc = rc ? rc : settings_check_certificate(next->conf, d);
 	rc = rc ? rc : settings_load_cookies(next, &s->settings, d);
+	rc = rc ? rc : settings_load_operator(next, d);
 	rc = rc ? rc : settings_check_reload(&s->settings, next, d);
 	return rc ? rc : settings_bind_store(next, d);
 }
@@ -330,6 +331,8 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	 * harmlessly, as it opens nothing any more. */
 	while (s.children)
 		remove_child(&s, s.children);
+	if (s.child_status < 0)
+		operator_unlink(s.settings.conf, &k->admin);
 	settings_free(&s.settings);
 	delegate_index_free(&s.index);
 	counters_free(&s.counters);
