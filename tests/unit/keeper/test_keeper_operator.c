@@ -2,6 +2,8 @@
 /* What the operator does: tokens, lists, status; and the admin socket. */
 #include "lab.h"
 
+#include <sys/stat.h>
+
 /* ---- registration by token ---- */
 
 static struct ipc_token add_token(int fd, uint32_t quota, int64_t expiry, const char *label)
@@ -135,6 +137,44 @@ static void admins_never_crowd_out_the_api(void **state)
 		close(fds[i]);
 }
 
+/* Connects as somebody else. True: greeted. */
+static bool a_stranger_is_let_in(void)
+{
+	enum { STRANGER = 65534 };
+	int status;
+	fflush(NULL);
+	pid_t stranger = fork();
+	assert_true(stranger >= 0);
+	if (!stranger) {
+		uint8_t wire[IPC_MESSAGE_MAX];
+		size_t len;
+		if (setuid(STRANGER))
+			_exit(2);
+		int fd = connect_admin();
+		_exit(readable(fd, PATIENCE_MS) && !ipc_receive(fd, wire, &len) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(stranger, &status, 0), stranger);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 1;
+}
+
+/* Root and the server's own user; others only if a group was named, and then the file's mode decides. */
+static void the_admin_socket_looks_at_who_comes(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* nobody else can be played */
+	assert_int_equal(chmod(dir.path, 0711), 0);
+	assert_int_equal(chmod(admin_path, 0777), 0);
+	start_keeper();
+	assert_false(a_stranger_is_let_in());
+	close(admin()); /* root */
+	kill_keeper();
+	settings.admin_group = true;
+	start_keeper();
+	assert_true(a_stranger_is_let_in());
+}
+
 static void the_status_says_what_there_is(void **state)
 {
 	(void)state;
@@ -203,6 +243,7 @@ int main(void)
 		TEST(a_quota_is_never_exceeded),
 		TEST(open_registration_takes_no_notice_of_junk),
 		TEST(admins_never_crowd_out_the_api),
+		TEST(the_admin_socket_looks_at_who_comes),
 		TEST(the_status_says_what_there_is),
 		TEST(the_list_has_every_delegate_once),
 	};
