@@ -92,6 +92,7 @@ int ipc_decode_reply(const uint8_t *data, size_t len, struct ipc_envelope *e, st
 
 void ipc_reply_wipe(struct ipc_reply *r)
 {
-	_Static_assert(offsetof(struct ipc_reply, token) == offsetof(struct ipc_reply, credentials), "a union");
+	_Static_assert(
+		offsetof(struct ipc_reply, token) == offsetof(struct ipc_reply, credentials), "a union");
 	secure_wipe(r, offsetof(struct ipc_reply, credentials) + sizeof r->token + sizeof r->credentials);
 }

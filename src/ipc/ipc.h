@@ -4,8 +4,8 @@
  *
  * Transport: one SOCK_SEQPACKET connection per asker, so a message is a datagram of at most IPC_MESSAGE_MAX
  * bytes, in order and reliable. A message is: version (1 byte), type (1), epoch (8), id (8), length of the
- * rest (2), then the fields of its type in a fixed order, strings with a length byte (codec.c has the tables).
- * Whatever does not fit exactly is refused.
+ * rest (2), then the fields of its type in a fixed order, strings with a length byte (codec.c has the
+ * tables). Whatever does not fit exactly is refused.
  *
  * The keeper draws a random `epoch` when it starts and says it in a hello. A request carries the epoch its
  * sender knows; the keeper drops requests of an older epoch without an answer, because the sender, on seeing

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ipc/fields.h"
 
-enum { NAME = 1, ZONE = 2, VALUE = 4, TARGET = 8, AFTER = 16, LIMIT = 32, ALLOW = 64, ALIASES = 128, TERMS = 256 };
+enum {
+	NAME = 1,
+	ZONE = 2,
+	VALUE = 4,
+	TARGET = 8,
+	AFTER = 16,
+	LIMIT = 32,
+	ALLOW = 64,
+	ALIASES = 128,
+	TERMS = 256
+};
 
 /* Besides who asks, which all have. */
 static const unsigned request_fields[IPC_TYPES] = {
