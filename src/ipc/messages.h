@@ -218,7 +218,8 @@ enum ipc_event_kind {
 	IPC_EVENT_ALIASES,
 	IPC_EVENT_TOKEN_ADD,
 	IPC_EVENT_TOKEN_REVOKE,
-	IPC_EVENT_START, /* of the keeper */
+	IPC_EVENT_START,  /* of the keeper */
+	IPC_EVENT_ACCESS, /* something was to be read, and refused */
 	IPC_EVENT_KINDS
 };
 
