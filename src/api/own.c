@@ -353,5 +353,11 @@ done:
 
 void own_openapi(const struct context *c)
 {
-	answer_json(c->exchange, 200, openapi_document);
+	http_respond(c->exchange, &(struct http_response){
+					  .status = 200,
+					  .content_type = "application/json",
+					  .body = openapi_document,
+					  .body_len = strlen(openapi_document),
+					  .body_lasts = true,
+				  });
 }

@@ -36,6 +36,7 @@ const char *api_event_word(enum ipc_event_kind kind)
 		[IPC_EVENT_TOKEN_ADD] = "token_add",
 		[IPC_EVENT_TOKEN_REVOKE] = "token_revoke",
 		[IPC_EVENT_START] = "start",
+		[IPC_EVENT_ACCESS] = "access",
 	};
 	return WORD(words, kind);
 }

@@ -263,13 +263,14 @@ static enum step step_writing(struct connection *c)
 {
 	if (!c->out)
 		return STEP_CLOSE; /* no memory for the answer */
-	const char *at = c->out + c->out_at;
-	size_t len = c->out_len - c->out_at;
+	bool in_tail = c->out_at >= c->out_len;
+	const char *at = in_tail ? c->tail + (c->out_at - c->out_len) : c->out + c->out_at;
+	size_t len = c->out_len + (in_tail ? c->tail_len : 0) - c->out_at;
 	ssize_t n = c->tls ? tls_send(c->tls, at, len) : send_plain(c->source.fd, at, len);
 	if (n < 0)
 		return n == ERR_AGAIN ? STEP_WAIT : STEP_CLOSE;
 	c->out_at += (size_t)n;
-	return c->out_at == c->out_len ? after_writing(c) : STEP_ON;
+	return c->out_at == c->out_len + c->tail_len ? after_writing(c) : STEP_ON;
 }
 
 static enum step step_lingering(struct connection *c)

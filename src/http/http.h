@@ -57,11 +57,12 @@ const char *http_header(const struct http_request *r, const char *name, bool *tw
 struct http_response {
 	unsigned status;
 	const char *content_type; /* NULL: none */
-	const char *body;         /* copied */
+	const char *body;         /* copied, unless it lasts */
 	size_t body_len;
 	const char *allow;        /* value of Allow, for 405; NULL: none */
 	unsigned retry_after;     /* seconds; 0: no Retry-After */
 	const char *authenticate; /* value of WWW-Authenticate, for 401; NULL: none */
+	bool body_lasts;          /* for as long as the process: many slow readers then cost nothing */
 };
 
 /* Called once per complete request. It, or someone later, must call http_respond() exactly once. */

@@ -65,7 +65,9 @@ struct connection {
 	char *in; /* NULL while there is nothing in it */
 	size_t in_len, in_cap, scanned;
 	char *out;
-	size_t out_len, out_at;
+	const char *tail; /* what follows `out`, and lasts */
+	size_t out_len, tail_len;
+	size_t out_at; /* how much of both has been sent */
 	struct http_exchange exchange;
 };
 

@@ -110,7 +110,8 @@ static void put_head(struct text *t, const struct http_response *r, bool keep_al
 void response_format(struct connection *c, const struct http_response *r, bool keep_alive, bool head_only)
 {
 	response_wipe(c);
-	char *out = malloc(HEAD_ROOM + r->body_len);
+	size_t copied = r->body_lasts || head_only ? 0 : r->body_len;
+	char *out = malloc(HEAD_ROOM + copied);
 	if (!out)
 		return;
 	struct text t = {out, out + HEAD_ROOM, false};
@@ -119,10 +120,12 @@ void response_format(struct connection *c, const struct http_response *r, bool k
 		free(out);
 		return;
 	}
-	if (!head_only && r->body_len) {
-		memcpy(t.at, r->body, r->body_len);
-		t.at += r->body_len;
+	if (copied) {
+		memcpy(t.at, r->body, copied);
+		t.at += copied;
 	}
+	c->tail = r->body;
+	c->tail_len = r->body_lasts && !head_only ? r->body_len : 0;
 	c->out = out;
 	c->out_len = (size_t)(t.at - out);
 }
@@ -134,5 +137,6 @@ void response_wipe(struct connection *c)
 		secure_wipe(c->out, c->out_len);
 	free(c->out);
 	c->out = NULL;
-	c->out_len = c->out_at = 0;
+	c->tail = NULL;
+	c->out_len = c->out_at = c->tail_len = 0;
 }

@@ -324,7 +324,6 @@ static void storage_speaks_legos_protocol(void **state)
 /* Both ways: what is served is described, and what is described is served. */
 static void the_document_has_every_route(void **state)
 {
-	struct answer a;
 	size_t count, described = 0;
 	const struct route *routes = api_routes(&count);
 	json_t *doc = parse("openapi", openapi_document), *operations;
@@ -340,7 +339,45 @@ static void the_document_has_every_route(void **state)
 	json_object_foreach(paths, path, operations) described += json_object_size(operations);
 	assert_int_equal(described, count);
 	json_decref(doc);
-	(void)a, (void)state;
+	(void)state;
+}
+
+static enum manner manner_of(const char *path)
+{
+	if (strncmp(path, "/v1/admin/", 10) == 0)
+		return MANNER_OPERATOR;
+	return strncmp(path, "/v1/", 4) == 0 ? MANNER_KEY : MANNER_ACMEDNS;
+}
+
+static unsigned check_codes(const char *path, const char *status, json_t *response)
+{
+	json_t *schema = json_object_get(
+		json_object_get(json_object_get(response, "content"), "application/json"), "schema");
+	json_t *own = json_array_get(json_object_get(schema, "allOf"), 1), *code;
+	json_t *codes = json_object_get(json_object_get(json_object_get(own, "properties"), "error"), "enum");
+	size_t i;
+	json_array_foreach(codes, i, code)
+	{
+		const struct refusal *f = refusal_called(manner_of(path), json_string_value(code));
+		if (strcmp(f->code, json_string_value(code)) != 0 || f->status != strtoul(status, NULL, 10))
+			fail_msg("%s: %s is not %s", path, json_string_value(code), status);
+	}
+	return (unsigned)json_array_size(codes);
+}
+
+/* What is described can be answered, with that status. */
+static void the_document_has_the_right_codes(void **state)
+{
+	json_t *doc = parse("openapi", openapi_document), *operations, *operation, *response;
+	const char *path, *method, *status;
+	unsigned codes = 0;
+	(void)state;
+	json_object_foreach(json_object_get(doc, "paths"), path, operations)
+		json_object_foreach(operations, method, operation)
+			json_object_foreach(json_object_get(operation, "responses"), status, response)
+				codes += check_codes(path, status, response);
+	assert_true(codes > 150);
+	json_decref(doc);
 }
 
 static void a_refusal_may_be_held_back(void **state)
@@ -412,6 +449,7 @@ int main(void)
 		TEST(bad_bodies_are_refused),
 		TEST(storage_speaks_legos_protocol),
 		TEST(the_document_has_every_route),
+		TEST(the_document_has_the_right_codes),
 		TEST(a_refusal_may_be_held_back),
 		TEST(few_are_held_per_network),
 	};

@@ -30,6 +30,7 @@ static void a_plain_request_is_taken_apart(void **state)
 	assert_int_equal(head_parse(buf, len, &h), 0);
 	assert_string_equal(buf + h.method, "POST");
 	assert_string_equal(buf + h.path, "/x/update");
+	assert_string_equal(buf + h.query, "a=%20b"); /* as it was sent */
 	assert_int_equal(h.content_length, 7);
 	assert_true(h.keep_alive);
 	assert_false(h.is_head);
@@ -48,6 +49,7 @@ static void a_field_sent_twice_has_no_value(void **state)
 	bool twice;
 	char *buf = copy(text, sizeof text - 1);
 	assert_int_equal(head_parse(buf, sizeof text - 1, &h), 0);
+	assert_int_equal(h.query, 0);
 	assert_null(head_field(&h, buf, "X", &twice));
 	assert_true(twice);
 	free(buf);

@@ -17,7 +17,15 @@ struct seen {
 
 static void respond(struct http_exchange *x, const char *body)
 {
-	http_respond(x, &(struct http_response){200, "text/plain", body, strlen(body), NULL, 0, NULL});
+	static const char lasting[] = "lasts";
+	if (strcmp(body, "/lasting") == 0) {
+		http_respond(x, &(struct http_response){.status = 200,
+					.body = lasting,
+					.body_len = sizeof lasting - 1,
+					.body_lasts = true});
+		return;
+	}
+	http_respond(x, &(struct http_response){200, "text/plain", body, strlen(body), NULL, 0, NULL, false});
 }
 
 static void record(void *ctx, struct http_exchange *x, const struct http_request *r)
@@ -81,6 +89,17 @@ static void a_request_is_handed_over_and_answered(void **state)
 	assert_int_equal(f->seen.body_len, 5);
 	assert_true(f->seen.secure); /* loopback */
 	assert_true(address_is_loopback(&f->seen.client));
+}
+
+static void a_body_that_lasts_follows_its_head(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < 2; i++) { /* the connection goes on as after any other */
+		testclient_send(&f->c, "GET /lasting HTTP/1.1\r\nHost: x\r\n\r\n");
+		expect_answer(f, 200, "lasts");
+		testclient_send(&f->c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+		expect_answer(f, 200, "/");
+	}
 }
 
 static void every_answer_has_the_safe_fields(void **state)
@@ -464,6 +483,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_request_is_handed_over_and_answered),
+		TEST(a_body_that_lasts_follows_its_head),
 		TEST(every_answer_has_the_safe_fields),
 		TEST(head_gets_no_body),
 		TEST(a_connection_is_kept),

@@ -54,7 +54,7 @@ static void say_path(void *ctx, struct http_exchange *x, const struct http_reque
 	(void)ctx;
 	char body[2048];
 	int n = snprintf(body, sizeof body, "%s %s %zu", r->path, r->secure ? "secure" : "open", r->body_len);
-	http_respond(x, &(struct http_response){200, "text/plain", body, (size_t)n, NULL, 0, NULL});
+	http_respond(x, &(struct http_response){200, "text/plain", body, (size_t)n, NULL, 0, NULL, false});
 }
 
 struct tls_client {
