@@ -213,6 +213,7 @@ class Server:
         self.dns_port, self.api_port, self.dot_port = free_port(), free_port(), free_port() if dot else None
         self.stderr_path = self.folder / "stderr"
         self.config_path = self.folder / "config.yaml"
+        self.admin_socket = self.folder / "admin.sock"
         self.preload = preload
         self.tls = tls or dot  # the certificate is the API's
         self.process = None
@@ -254,6 +255,7 @@ class Server:
                     "rate_limit": {"responses_per_second": 1000000}},  # many tests, one address
             "api": api,
             "store": {"path": str(self.folder / "store")},
+            "admin": {"socket": str(self.admin_socket)},
         }
         if self.dot_port:
             base["dns"]["tls_listen"] = [f"{a}:{self.dot_port}" for a in brackets]
@@ -382,6 +384,13 @@ class Server:
         answer = self.query(account["fulldomain"] + ".", "TXT", **kw)
         assert answer.rcode() == dns.rcode.NOERROR, answer
         return txt_of(answer)
+
+    # ---- the operator
+
+    def operator(self, *args, **kw):
+        """Runs a command of the binary that asks this server."""
+        command, *rest = args
+        return run(command, *rest, "-c", self.config_path, **kw)
 
     # ---- API
 
