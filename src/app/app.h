@@ -24,11 +24,14 @@ int app_load(const char *file, struct diag *d, struct conf **out) MUST_USE;
 int app_serve(const char *file);
 
 struct app_import {
-	const char *file;   /* configuration; NULL: the local instance */
-	const char *input;  /* "-": standard input */
-	const char *folder; /* for temporary files; NULL: the store's */
-	size_t memory;      /* bytes to sort in */
-	bool keep_going;    /* import what is good although there are bad lines */
+	const char *file;              /* configuration; NULL: the local instance */
+	const char *input;             /* "-": standard input; NULL: an acme-dns database: */
+	const char *sqlite, *postgres; /* a file or a connection URL, the other one NULL */
+	const char *zone;              /* of the configuration; NULL: its only one */
+	bool dry;                      /* say what would be imported; the server may be running */
+	const char *folder;            /* for temporary files; NULL: the store's */
+	size_t memory;                 /* bytes to sort in */
+	bool keep_going;               /* import what is good although there are bad lines */
 };
 
 enum { APP_IMPORT_MEMORY = 256 << 20, APP_IMPORT_MEMORY_MIN = 8 << 20 };

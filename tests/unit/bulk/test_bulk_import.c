@@ -240,7 +240,7 @@ static void an_input_that_breaks_off_is_noticed(void **state)
 		assert_int_equal(import(cases[i].text, false, &n), ERR_INVALID);
 		assert_true(strncmp(complaints, cases[i].why, strlen(cases[i].why)) == 0);
 	}
-	assert_int_equal(import("{\"format\":\"acme-delegate\",\"version\":2}\n", true, &n), ERR_FORMAT);
+	assert_int_equal(import("{\"format\":\"acme-delegate\",\"version\":3}\n", true, &n), ERR_FORMAT);
 	expect_export(HEADER END(0));
 	assert_int_equal(import(HEADER END(0), false, &n), OK);
 	assert_int_equal(import("", false, &n), OK); /* lines written by hand, of which there are none */

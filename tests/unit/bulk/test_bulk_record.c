@@ -20,7 +20,7 @@
 #define SIMPLE START ",\"keys\":[" KEY "]}"
 
 static const struct bulk_zone zones[] = {{"other.test", 3}, {"auth.example.org", 7}};
-static const struct record_rules rules = {zones, 2, 1000};
+static const struct record_rules rules = {zones, 2, 1000, 0};
 
 static int parse(const char *line, struct record *out, char why[BULK_WHY])
 {
