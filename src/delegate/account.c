@@ -4,60 +4,132 @@
 
 #include "delegate/internal.h"
 
-enum { RECORD_VERSION = 1 };
+enum {
+	ACCOUNT_VERSION_1 = 1, /* without retiring and aliases */
+	ACCOUNT_VERSION = 2,
+	KEY_SHA256 = 1,
+	KEY_BCRYPT = 2
+};
 
-static int account_encode(const struct delegate *d, uint8_t out[static ACCOUNT_MAX], size_t *len)
+/* ---- accounts ---- */
+
+void delegate_write_allow(struct writer *w, const struct delegate_allow *allow)
+{
+	write_u8(w, (uint8_t)allow->count);
+	for (size_t i = 0; i < allow->count; i++) {
+		write_bytes(w, allow->prefixes[i].base.bytes, 16);
+		write_u8(w, allow->prefixes[i].bits);
+	}
+}
+
+void delegate_read_allow(struct reader *r, struct delegate_allow *out)
+{
+	out->count = read_u8(r);
+	r->failed |= out->count > DELEGATE_MAX_PREFIXES;
+	for (size_t i = 0; i < out->count && !r->failed; i++) {
+		struct prefix *p = &out->prefixes[i];
+		const uint8_t *base = read_bytes(r, 16);
+		p->bits = read_u8(r);
+		r->failed |= p->bits > 128;
+		if (base)
+			memcpy(p->base.bytes, base, 16);
+	}
+}
+
+int delegate_account_encode(const struct delegate *d, uint8_t out[static ACCOUNT_MAX], size_t *len)
 {
 	struct writer w = writer_over(out, ACCOUNT_MAX);
-	write_u8(&w, RECORD_VERSION);
+	write_u8(&w, ACCOUNT_VERSION);
 	write_u64(&w, (uint64_t)d->created);
 	write_u8(&w, (uint8_t)d->key_count);
-	for (size_t i = 0; i < d->key_count; i++)
+	for (size_t i = 0; i < d->key_count; i++) {
 		write_bytes(&w, d->keys[i].id, DELEGATE_KEY_ID_SIZE);
-	write_u8(&w, (uint8_t)d->allow.count);
-	for (size_t i = 0; i < d->allow.count; i++) {
-		write_bytes(&w, d->allow.prefixes[i].base.bytes, 16);
-		write_u8(&w, d->allow.prefixes[i].bits);
+		write_u8(&w, d->keys[i].retiring);
 	}
+	delegate_write_allow(&w, &d->allow);
+	write_u8(&w, (uint8_t)d->aliases.count);
+	for (size_t i = 0; i < d->aliases.count; i++)
+		write_string(&w, d->aliases.names[i], strlen(d->aliases.names[i]));
 	return writer_finish(&w, len);
+}
+
+static void read_key_ids(struct reader *r, uint8_t version, struct delegate *out)
+{
+	out->key_count = read_u8(r);
+	r->failed |= out->key_count > DELEGATE_MAX_KEYS;
+	for (size_t i = 0; i < out->key_count && !r->failed; i++) {
+		const uint8_t *id = read_bytes(r, DELEGATE_KEY_ID_SIZE);
+		if (id)
+			memcpy(out->keys[i].id, id, DELEGATE_KEY_ID_SIZE);
+		out->keys[i].retiring = version >= ACCOUNT_VERSION && read_u8(r);
+	}
+}
+
+static void read_aliases(struct reader *r, struct delegate_aliases *out)
+{
+	out->count = read_u8(r);
+	r->failed |= out->count > DELEGATE_MAX_ALIASES;
+	for (size_t i = 0; i < out->count && !r->failed; i++)
+		read_string(r, out->names[i], sizeof out->names[i]);
 }
 
 int delegate_account_decode(const uint8_t *bytes, size_t len, struct delegate *out)
 {
 	struct reader r = reader_over(bytes, len);
 	uint8_t version = read_u8(&r);
+	r.failed |= version != ACCOUNT_VERSION_1 && version != ACCOUNT_VERSION;
 	out->created = (int64_t)read_u64(&r);
-	out->key_count = read_u8(&r);
-	if (version != RECORD_VERSION || out->key_count > DELEGATE_MAX_KEYS)
-		return ERR_STORE;
-	for (size_t i = 0; i < out->key_count; i++) {
-		const uint8_t *id = read_bytes(&r, DELEGATE_KEY_ID_SIZE);
-		if (id)
-			memcpy(out->keys[i].id, id, DELEGATE_KEY_ID_SIZE);
-	}
-	out->allow.count = read_u8(&r);
-	if (out->allow.count > DELEGATE_MAX_PREFIXES)
-		return ERR_STORE;
-	for (size_t i = 0; i < out->allow.count; i++) {
-		struct prefix *p = &out->allow.prefixes[i];
-		const uint8_t *base = read_bytes(&r, 16);
-		p->bits = read_u8(&r);
-		if (!base || p->bits > 128)
-			return ERR_STORE;
-		memcpy(p->base.bytes, base, 16);
-	}
+	read_key_ids(&r, version, out);
+	delegate_read_allow(&r, &out->allow);
+	out->aliases.count = 0;
+	if (version >= ACCOUNT_VERSION)
+		read_aliases(&r, &out->aliases);
 	return reader_finish(&r) ? ERR_STORE : OK;
 }
 
-static int key_record_encode(const struct delegate_stored_key *k, const struct delegate_key *owner,
+int delegate_account_load(struct store_txn *t, const struct delegate_key *key, struct delegate *out)
+{
+	uint8_t record[ACCOUNT_MAX];
+	size_t len;
+	int rc = store_txn_get(t, STORE_DELEGATES, key->bytes, key->len, record, sizeof record, &len);
+	return rc ? rc : delegate_account_decode(record, len, out);
+}
+
+int delegate_account_save(struct store_txn *t, const struct delegate_key *key, const struct delegate *d)
+{
+	uint8_t record[ACCOUNT_MAX];
+	size_t len;
+	int rc = delegate_account_encode(d, record, &len);
+	return rc ? rc : store_txn_put(t, STORE_DELEGATES, key->bytes, key->len, record, len);
+}
+
+/* ---- keys ---- */
+
+int delegate_key_record_encode(const struct delegate_stored_key *k, const struct delegate_key *owner,
 	uint8_t out[static KEY_RECORD_MAX], size_t *len)
 {
 	struct writer w = writer_over(out, KEY_RECORD_MAX);
-	write_u8(&w, RECORD_VERSION);
+	write_u8(&w, k->hash == DELEGATE_BCRYPT ? KEY_BCRYPT : KEY_SHA256);
 	write_u64(&w, (uint64_t)k->created);
-	write_bytes(&w, k->digest, sizeof k->digest);
+	if (k->hash == DELEGATE_BCRYPT)
+		write_bytes(&w, k->bcrypt, DELEGATE_BCRYPT_LEN);
+	else
+		write_bytes(&w, k->digest, sizeof k->digest);
 	write_bytes(&w, owner->bytes, owner->len);
 	return writer_finish(&w, len);
+}
+
+static void read_digest(struct reader *r, uint8_t version, struct delegate_stored_key *out)
+{
+	out->hash = version == KEY_BCRYPT ? DELEGATE_BCRYPT : DELEGATE_SHA256;
+	bool bcrypt = out->hash == DELEGATE_BCRYPT;
+	const uint8_t *digest = read_bytes(r, bcrypt ? DELEGATE_BCRYPT_LEN : sizeof out->digest);
+	memset(out->digest, 0, sizeof out->digest);
+	memset(out->bcrypt, 0, sizeof out->bcrypt);
+	if (digest && bcrypt)
+		memcpy(out->bcrypt, digest, DELEGATE_BCRYPT_LEN);
+	else if (digest)
+		memcpy(out->digest, digest, sizeof out->digest);
 }
 
 int delegate_key_record_decode(
@@ -65,16 +137,18 @@ int delegate_key_record_decode(
 {
 	struct reader r = reader_over(bytes, len);
 	uint8_t version = read_u8(&r);
+	r.failed |= version != KEY_SHA256 && version != KEY_BCRYPT;
 	out->created = (int64_t)read_u64(&r);
-	const uint8_t *digest = read_bytes(&r, sizeof out->digest);
+	read_digest(&r, version, out);
 	owner->len = (size_t)(r.end - r.at);
 	const uint8_t *key = read_bytes(&r, owner->len);
-	if (reader_finish(&r) || version != RECORD_VERSION || !owner->len || owner->len > sizeof owner->bytes)
+	if (reader_finish(&r) || !owner->len || owner->len > sizeof owner->bytes)
 		return ERR_STORE;
-	memcpy(out->digest, digest, sizeof out->digest);
 	memcpy(owner->bytes, key, owner->len);
 	return OK;
 }
+
+/* ---- whole delegates ---- */
 
 bool delegate_same_owner(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
@@ -92,7 +166,7 @@ static int emit_keys(const struct delegate *d, const struct delegate_key *key, d
 	for (size_t i = 0; !rc && i < d->key_count; i++) {
 		uint8_t record[KEY_RECORD_MAX];
 		size_t len;
-		rc = key_record_encode(&d->keys[i], key, record, &len);
+		rc = delegate_key_record_encode(&d->keys[i], key, record, &len);
 		rc = rc ? rc : emit(ctx, STORE_KEYS, d->keys[i].id, DELEGATE_KEY_ID_SIZE, record, len);
 	}
 	return rc;
@@ -114,40 +188,14 @@ int delegate_encode(const struct delegate *d, delegate_emit *emit, void *ctx)
 	uint8_t account[ACCOUNT_MAX], name[NAME_RECORD_MAX];
 	size_t account_len, name_len;
 	if (d->key_count > DELEGATE_MAX_KEYS || d->allow.count > DELEGATE_MAX_PREFIXES ||
-		d->values.count > DELEGATE_MAX_VALUES)
+		d->values.count > DELEGATE_MAX_VALUES || d->aliases.count > DELEGATE_MAX_ALIASES ||
+		d->history.count > DELEGATE_MAX_CHANGES)
 		return ERR_RANGE;
 	int rc = delegate_key_of(&d->id, &key);
-	rc = rc ? rc : account_encode(d, account, &account_len);
-	rc = rc ? rc : delegate_record_encode(&d->values, name, &name_len);
+	rc = rc ? rc : delegate_account_encode(d, account, &account_len);
+	rc = rc ? rc : delegate_record_encode(&d->values, &d->history, name, &name_len);
 	rc = rc ? rc : emit_keys(d, &key, emit, ctx);
 	rc = rc ? rc : emit_expiry(d, &key, emit, ctx);
 	rc = rc ? rc : emit(ctx, STORE_DELEGATES, key.bytes, key.len, account, account_len);
 	return rc ? rc : emit(ctx, STORE_NAMES, key.bytes, key.len, name, name_len);
-}
-
-/* The rest of a key whose ID the account has named. */
-static int read_key(struct store_snapshot *v, struct delegate_stored_key *k)
-{
-	struct delegate_key owner;
-	uint8_t record[KEY_RECORD_MAX];
-	size_t len;
-	int rc = store_snapshot_get(v, STORE_KEYS, k->id, sizeof k->id, record, sizeof record, &len);
-	return rc ? ERR_STORE : delegate_key_record_decode(record, len, k, &owner);
-}
-
-int delegate_decode(struct store_snapshot *v, const uint8_t *key, size_t key_len, const uint8_t *name,
-	size_t name_len, struct delegate *out)
-{
-	uint8_t account[ACCOUNT_MAX];
-	size_t len;
-	int rc = delegate_record_decode(name, name_len, &out->values);
-	rc = rc ? rc : delegate_key_parse(key, key_len, &out->id);
-	if (rc)
-		return rc;
-	if (store_snapshot_get(v, STORE_DELEGATES, key, key_len, account, sizeof account, &len))
-		return ERR_STORE; /* also if there is none: a name has an account */
-	rc = delegate_account_decode(account, len, out);
-	for (size_t i = 0; !rc && i < out->key_count; i++)
-		rc = read_key(v, &out->keys[i]);
-	return rc;
 }

@@ -187,8 +187,9 @@ int delegate_lookup(const struct delegate_source *s, const struct delegate_name 
 /* What a registration asks for. */
 struct delegate_wish {
 	uint16_t zone;
-	const char *label;     /* NULL or empty: a random UUID */
-	bool label_is_prefix;  /* `label` is followed by a random UUID: at most DELEGATE_PREFIX_MAX characters */
+	const char *label;    /* NULL or empty: a random UUID */
+	bool label_is_prefix; /* `label` is followed by a random UUID: at most DELEGATE_PREFIX_MAX characters
+			       */
 	struct delegate_allow allow;
 	struct delegate_aliases aliases;
 };
@@ -213,8 +214,8 @@ struct delegate_login {
 /* Who is this? Checks id and secret in constant time, then the allow list. The first use of a key that
  * succeeds another ends the other.
  * ERR_FORBIDDEN: unknown id, wrong secret or address not allowed: callers cannot and shall not tell which.
- * ERR_AGAIN: the key is known by a bcrypt digest, out->bcrypt, and the address is allowed: compute whether the
- * secret is right, which takes 50 ms, and if so say so with delegate_settle_key() and ask again. Store
+ * ERR_AGAIN: the key is known by a bcrypt digest, out->bcrypt, and the address is allowed: compute whether
+ * the secret is right, which takes 50 ms, and if so say so with delegate_settle_key() and ask again. Store
  * errors. */
 int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
 	const struct address *client, struct delegate_login *out) MUST_USE;
@@ -232,8 +233,8 @@ int delegate_key_add(struct store_txn *t, const struct delegate_id *id, int64_t 
 	struct delegate_credentials *out) MUST_USE;
 /* Makes a successor of `key`. Until the successor is used for the first time both work, so that an answer
  * that gets lost shuts nobody out: asking again replaces the successor that was never used. `at_once`: `key`
- * ends now. ERR_LIMIT: there is a second key that is not its successor, and not at_once. ERR_NOTFOUND: no such
- * delegate, or not its key. Store errors, ERR_SYSTEM. */
+ * ends now. ERR_LIMIT: there is a second key that is not its successor, and not at_once. ERR_NOTFOUND: no
+ * such delegate, or not its key. Store errors, ERR_SYSTEM. */
 int delegate_key_rotate(struct store_txn *t, const struct delegate_id *id,
 	const uint8_t key[static DELEGATE_KEY_ID_SIZE], bool at_once, int64_t now,
 	struct delegate_credentials *out) MUST_USE;

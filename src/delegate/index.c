@@ -87,7 +87,7 @@ static int put(
 	if (rc)
 		return rc;
 	struct hash128 name = delegate_index_hash(x, id.zone, (const uint8_t *)id.label, strlen(id.label));
-	rc = delegate_record_decode(record, len, set);
+	rc = delegate_record_decode(record, len, set, NULL);
 	if (rc == ERR_NOTFOUND && !index_has_name(x, name_slot(name)))
 		return OK;
 	if (rc || set->count > INDEX_VALUES) {

@@ -1,52 +1,44 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+/* Keys: who has one, and how one takes the place of another. */
 #include <string.h>
 
 #include "delegate/internal.h"
 #include "util/text.h"
 
-static int put(void *ctx, enum store_table table, const void *key, size_t key_len, const void *value,
-	size_t value_len)
+static const uint8_t *id_of(const struct delegate *d, size_t i)
 {
-	return store_txn_put(ctx, table, key, key_len, value, value_len);
+	return d->keys[i].id;
 }
 
-/* A random label that was never given out. 122 random bits do not collide; a second draw only guards against
- * a store to which somebody imported names. */
-static int draw_label(struct store_txn *t, uint16_t zone, struct delegate_id *id)
+/* The place of a key in its delegate's account; key_count: it is not there. */
+static size_t find_key(const struct delegate *d, const uint8_t id[static DELEGATE_KEY_ID_SIZE])
 {
-	for (int attempt = 0; attempt < 3; attempt++) {
-		struct delegate_key key;
-		uint8_t uuid[16], record[NAME_RECORD_MAX];
-		size_t len;
-		int rc = secure_uuid(uuid);
-		if (rc)
-			return rc;
-		text_from_uuid(uuid, id->label);
-		id->zone = zone;
-		rc = delegate_key_of(id, &key);
-		if (rc)
-			return rc;
-		rc = store_txn_get(t, STORE_NAMES, key.bytes, key.len, record, sizeof record, &len);
-		if (rc)
-			return rc == ERR_NOTFOUND ? OK : rc;
-	}
-	return ERR_EXISTS;
+	size_t i = 0;
+	while (i < d->key_count && memcmp(id_of(d, i), id, DELEGATE_KEY_ID_SIZE) != 0)
+		i++;
+	return i;
 }
 
-int delegate_register(
-	struct store_txn *t, const struct delegate_wish *w, int64_t now, struct delegate_credentials *out)
+static int put_key(struct store_txn *t, const struct delegate_stored_key *k, const struct delegate_key *owner)
 {
-	struct delegate d = {.created = now, .allow = w->allow, .key_count = 1, .keys = {{.created = now}}};
-	int rc = draw_label(t, w->zone, &out->id);
-	rc = rc ? rc : secure_uuid(d.keys[0].id);
-	rc = rc ? rc : secure_secret(out->secret);
-	rc = rc ? rc : secure_sha256(out->secret, strlen(out->secret), d.keys[0].digest);
-	if (rc)
-		return rc;
-	text_from_uuid(d.keys[0].id, out->key_id);
-	d.id = out->id;
-	return delegate_encode(&d, put, t);
+	uint8_t record[KEY_RECORD_MAX];
+	size_t len;
+	int rc = delegate_key_record_encode(k, owner, record, &len);
+	return rc ? rc : store_txn_put(t, STORE_KEYS, k->id, sizeof k->id, record, len);
 }
+
+/* Takes a key out of the account, which is not saved yet. What is left has no successor any more. */
+static int drop_key(struct store_txn *t, struct delegate *d, size_t i)
+{
+	int rc = store_txn_delete(t, STORE_KEYS, id_of(d, i), DELEGATE_KEY_ID_SIZE);
+	d->key_count--;
+	memmove(&d->keys[i], &d->keys[i + 1], (d->key_count - i) * sizeof d->keys[0]);
+	for (size_t k = 0; k < d->key_count; k++)
+		d->keys[k].retiring = false;
+	return rc;
+}
+
+/* ---- who is this ---- */
 
 /* ERR_NOTFOUND: no such key. */
 static int get_key(
@@ -60,23 +52,39 @@ static int get_key(
 	return rc ? rc : delegate_key_record_decode(record, len, out, owner);
 }
 
-/* ERR_FORBIDDEN: the delegate has an allow list, and the address is not in it. */
-static int check_allowed(struct store_txn *t, const struct delegate_key *key, const struct address *client)
+/* The key is in use: the one it succeeds, if there is one, has done its duty. */
+static int retire_other(struct store_txn *t, const struct delegate_key *owner, struct delegate *d, size_t own,
+	struct delegate_login *out)
+{
+	for (size_t i = 0; i < d->key_count; i++) {
+		if (i == own || !d->keys[i].retiring)
+			continue;
+		out->retired_other = true;
+		memcpy(out->other, id_of(d, i), sizeof out->other);
+		int rc = drop_key(t, d, i);
+		return rc ? rc : delegate_account_save(t, owner, d);
+	}
+	return OK;
+}
+
+/* What the delegate's account says about a key whose secret is right, or still to be checked. */
+static int admit(struct store_txn *t, const struct delegate_stored_key *key, const struct delegate_key *owner,
+	const struct address *client, struct delegate_login *out)
 {
 	struct delegate d;
-	uint8_t record[ACCOUNT_MAX];
-	size_t len;
-	int rc = store_txn_get(t, STORE_DELEGATES, key->bytes, key->len, record, sizeof record, &len);
+	int rc = delegate_account_load(t, owner, &d);
 	/* An import that was interrupted leaves keys whose delegates are still to come. */
 	if (rc)
 		return rc == ERR_NOTFOUND ? ERR_FORBIDDEN : rc;
-	rc = delegate_account_decode(record, len, &d);
-	if (rc)
-		return rc;
-	bool allowed = !d.allow.count;
-	for (size_t i = 0; i < d.allow.count; i++)
-		allowed |= prefix_contains(&d.allow.prefixes[i], client);
-	return allowed ? OK : ERR_FORBIDDEN;
+	size_t own = find_key(&d, key->id);
+	if (own == d.key_count || !delegate_allows(&d.allow, client))
+		return ERR_FORBIDDEN;
+	memcpy(out->key, key->id, sizeof out->key);
+	rc = delegate_key_parse(owner->bytes, owner->len, &out->id);
+	if (rc || key->hash == DELEGATE_SHA256)
+		return rc ? rc : retire_other(t, owner, &d, own, out);
+	memcpy(out->bcrypt, key->bcrypt, sizeof out->bcrypt);
+	return ERR_AGAIN;
 }
 
 int delegate_authenticate(struct store_txn *t, const char *key_id, const char *secret,
@@ -85,8 +93,9 @@ int delegate_authenticate(struct store_txn *t, const char *key_id, const char *s
 	struct delegate_key owner;
 	/* An unknown id is compared too, with a digest that nothing has, so that it takes as long as a known
 	 * one. */
-	struct delegate_stored_key key = {.created = 0};
+	struct delegate_stored_key key = {.hash = DELEGATE_SHA256};
 	uint8_t given[SECURE_DIGEST_SIZE];
+	*out = (struct delegate_login){.retired_other = false};
 	int known = get_key(t, key_id, &key, &owner);
 	if (known && known != ERR_NOTFOUND)
 		return known;
@@ -95,9 +104,100 @@ int delegate_authenticate(struct store_txn *t, const char *key_id, const char *s
 		return rc;
 	bool equal = secure_equal(key.digest, given, sizeof given);
 	secure_wipe(given, sizeof given);
-	if (known || !equal)
+	if (known || (!equal && key.hash == DELEGATE_SHA256))
 		return ERR_FORBIDDEN;
-	rc = check_allowed(t, &owner, client);
-	memcpy(out->key, key.id, sizeof out->key);
-	return rc ? rc : delegate_key_parse(owner.bytes, owner.len, &out->id);
+	return admit(t, &key, &owner, client, out);
+}
+
+int delegate_settle_key(struct store_txn *t, const char *key_id, const char *bcrypt, const char *secret)
+{
+	struct delegate_stored_key key;
+	struct delegate_key owner;
+	int rc = get_key(t, key_id, &key, &owner);
+	if (rc == ERR_NOTFOUND)
+		return OK;
+	if (rc || key.hash != DELEGATE_BCRYPT || strcmp(key.bcrypt, bcrypt) != 0)
+		return rc;
+	key.hash = DELEGATE_SHA256;
+	rc = secure_sha256(secret, strlen(secret), key.digest);
+	return rc ? rc : put_key(t, &key, &owner);
+}
+
+/* ---- more keys, and fewer ---- */
+
+static int load(
+	struct store_txn *t, const struct delegate_id *id, struct delegate_key *owner, struct delegate *d)
+{
+	return delegate_key_of(id, owner) ? ERR_NOTFOUND : delegate_account_load(t, owner, d);
+}
+
+/* Puts a key behind the others of the account, which is saved. */
+static int append_key(struct store_txn *t, const struct delegate_key *owner, struct delegate *d,
+	const struct delegate_stored_key *key)
+{
+	d->keys[d->key_count++] = *key;
+	int rc = put_key(t, key, owner);
+	return rc ? rc : delegate_account_save(t, owner, d);
+}
+
+int delegate_key_add(
+	struct store_txn *t, const struct delegate_id *id, int64_t now, struct delegate_credentials *out)
+{
+	struct delegate_key owner;
+	struct delegate d;
+	struct delegate_stored_key key;
+	out->id = *id;
+	int rc = load(t, id, &owner, &d);
+	if (!rc && d.key_count == DELEGATE_MAX_KEYS)
+		rc = ERR_LIMIT;
+	rc = rc ? rc : delegate_key_draw(now, &key, out);
+	return rc ? rc : append_key(t, &owner, &d, &key);
+}
+
+/* Makes room for a successor of the key in place `old`. Nothing may fail behind it but the store. */
+static int make_room(struct store_txn *t, struct delegate *d, size_t old, bool at_once)
+{
+	int rc = OK;
+	if (d->keys[old].retiring && d->key_count > 1) {
+		rc = drop_key(t, d, !old); /* its successor, which was never used */
+		old = 0;
+	}
+	if (!rc && at_once)
+		return drop_key(t, d, old);
+	d->keys[old].retiring = true;
+	return rc;
+}
+
+int delegate_key_rotate(struct store_txn *t, const struct delegate_id *id,
+	const uint8_t key[static DELEGATE_KEY_ID_SIZE], bool at_once, int64_t now,
+	struct delegate_credentials *out)
+{
+	struct delegate_key owner;
+	struct delegate d;
+	struct delegate_stored_key made;
+	out->id = *id;
+	int rc = load(t, id, &owner, &d);
+	size_t old = rc ? 0 : find_key(&d, key);
+	if (!rc && old == d.key_count)
+		rc = ERR_NOTFOUND;
+	if (!rc && d.key_count == DELEGATE_MAX_KEYS && !d.keys[old].retiring && !at_once)
+		rc = ERR_LIMIT;
+	rc = rc ? rc : delegate_key_draw(now, &made, out);
+	rc = rc ? rc : make_room(t, &d, old, at_once);
+	return rc ? rc : append_key(t, &owner, &d, &made);
+}
+
+int delegate_key_revoke(struct store_txn *t, const struct delegate_id *id,
+	const uint8_t key[static DELEGATE_KEY_ID_SIZE], bool last_too)
+{
+	struct delegate_key owner;
+	struct delegate d;
+	int rc = load(t, id, &owner, &d);
+	size_t i = rc ? 0 : find_key(&d, key);
+	if (!rc && i == d.key_count)
+		rc = ERR_NOTFOUND;
+	if (!rc && d.key_count == 1 && !last_too)
+		rc = ERR_LIMIT;
+	rc = rc ? rc : drop_key(t, &d, i);
+	return rc ? rc : delegate_account_save(t, &owner, &d);
 }

@@ -48,8 +48,44 @@ int delegate_key_parse(const uint8_t *bytes, size_t len, struct delegate_id *out
 	return OK;
 }
 
-int delegate_record_encode(
-	const struct delegate_value_set *set, uint8_t out[static NAME_RECORD_MAX], size_t *len)
+static void write_history(struct writer *w, const struct delegate_history *h)
+{
+	if (!h || !h->count)
+		return;
+	write_u8(w, (uint8_t)h->count);
+	for (size_t i = 0; i < h->count; i++) {
+		const struct delegate_change *c = &h->changes[i];
+		write_u64(w, (uint64_t)c->when);
+		write_u8(w, (uint8_t)c->kind);
+		write_bytes(w, c->key, sizeof c->key);
+		write_bytes(w, c->from.bytes, sizeof c->from.bytes);
+	}
+}
+
+static void copy_bytes(struct reader *r, void *out, size_t len)
+{
+	const uint8_t *bytes = read_bytes(r, len);
+	if (bytes)
+		memcpy(out, bytes, len);
+}
+
+static void read_history(struct reader *r, struct delegate_history *h)
+{
+	h->count = r->at == r->end ? 0 : read_u8(r);
+	r->failed |= h->count > DELEGATE_MAX_CHANGES;
+	for (size_t i = 0; i < h->count && !r->failed; i++) {
+		struct delegate_change *c = &h->changes[i];
+		c->when = (int64_t)read_u64(r);
+		uint8_t kind = read_u8(r);
+		r->failed |= kind > DELEGATE_CLEARED;
+		c->kind = (enum delegate_change_kind)kind;
+		copy_bytes(r, c->key, sizeof c->key);
+		copy_bytes(r, c->from.bytes, sizeof c->from.bytes);
+	}
+}
+
+int delegate_record_encode(const struct delegate_value_set *set, const struct delegate_history *history,
+	uint8_t out[static NAME_RECORD_MAX], size_t *len)
 {
 	struct writer w = writer_over(out, NAME_RECORD_MAX);
 	write_u8(&w, 0);
@@ -58,10 +94,12 @@ int delegate_record_encode(
 		write_u64(&w, (uint64_t)set->values[i].expiry);
 		write_bytes(&w, set->values[i].text, DELEGATE_VALUE_LEN);
 	}
+	write_history(&w, history);
 	return writer_finish(&w, len);
 }
 
-int delegate_record_decode(const uint8_t *bytes, size_t len, struct delegate_value_set *out)
+int delegate_record_decode(
+	const uint8_t *bytes, size_t len, struct delegate_value_set *out, struct delegate_history *history)
 {
 	struct reader r = reader_over(bytes, len);
 	uint8_t flags = read_u8(&r);
@@ -72,10 +110,11 @@ int delegate_record_decode(const uint8_t *bytes, size_t len, struct delegate_val
 		return ERR_STORE;
 	for (size_t i = 0; i < out->count; i++) {
 		out->values[i].expiry = (int64_t)read_u64(&r);
-		const uint8_t *text = read_bytes(&r, DELEGATE_VALUE_LEN);
-		if (text)
-			memcpy(out->values[i].text, text, DELEGATE_VALUE_LEN);
+		copy_bytes(&r, out->values[i].text, DELEGATE_VALUE_LEN);
 	}
+	if (!history) /* for DNS: what follows need not be looked at */
+		return r.failed ? ERR_STORE : OK;
+	read_history(&r, history);
 	return reader_finish(&r) ? ERR_STORE : OK;
 }
 

@@ -11,11 +11,11 @@ enum { TOKEN_ID_LEN = 12, TOKEN_NOTE_MAX = 100 };
 struct token_terms {
 	char note[TOKEN_NOTE_MAX + 1];
 	uint16_t zone;
-	char label[DELEGATE_LABEL_MAX + 1]; /* empty: any label that is asked for, or a random one */
-	bool label_is_prefix;               /* the label is this and a random UUID, or this and what is asked for */
-	uint32_t quota;                     /* registrations; 0: no limit. A fixed label is good for one */
-	int64_t expiry;                     /* 0: none */
-	struct delegate_allow allow;        /* every delegate gets this list if it is not empty */
+	char label[DELEGATE_LABEL_MAX + 1]; /* empty: a random one */
+	bool label_is_prefix; /* the label is this and a random UUID, or one asked for that begins so */
+	uint32_t quota;       /* registrations; 0: no limit. A fixed label is good for one */
+	int64_t expiry;       /* 0: none */
+	struct delegate_allow allow; /* every delegate gets this list if it is not empty */
 };
 
 struct token {

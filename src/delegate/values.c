@@ -100,7 +100,7 @@ int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label,
 		return ERR_NOTFOUND;
 	int rc = store_snapshot_get(v, STORE_NAMES, key.bytes, key.len, record, sizeof record, &len);
 	if (!rc)
-		rc = delegate_record_decode(record, len, &set);
+		rc = delegate_record_decode(record, len, &set, NULL);
 	if (rc)
 		return rc == ERR_NOTFOUND ? rc : ERR_STORE;
 	for (size_t i = 0; i < set.count; i++)
@@ -132,30 +132,39 @@ int delegate_lookup(const struct delegate_source *s, const struct delegate_name 
 	return v ? delegate_read(v, n->zone, n->label, n->len, now, out) : ERR_STORE;
 }
 
-static int load(struct store_txn *t, const struct delegate_key *key, struct delegate_value_set *out)
+/* A delegate whose values are about to change. */
+struct change {
+	struct delegate_key key;
+	struct delegate_value_set set;
+	struct delegate_history history;
+	int64_t was; /* the expiry under which the store knows it */
+};
+
+static int load(struct store_txn *t, struct change *c)
 {
 	uint8_t record[NAME_RECORD_MAX];
 	size_t len;
-	int rc = store_txn_get(t, STORE_NAMES, key->bytes, key->len, record, sizeof record, &len);
-	return rc ? rc : delegate_record_decode(record, len, out);
+	int rc = store_txn_get(t, STORE_NAMES, c->key.bytes, c->key.len, record, sizeof record, &len);
+	rc = rc ? rc : delegate_record_decode(record, len, &c->set, &c->history);
+	if (!rc)
+		c->was = delegate_earliest(&c->set);
+	return rc;
 }
 
-/* Writes the set and moves the delegate's one entry in the expiry table from `was` to the set's earliest
- * expiry. */
-static int save(struct store_txn *t, const struct delegate_key *key, const struct delegate_value_set *set,
-	int64_t was)
+/* Writes the set and moves the delegate's one entry in the expiry table to the set's earliest expiry. */
+static int save(struct store_txn *t, const struct change *c)
 {
 	uint8_t record[NAME_RECORD_MAX], entry[8 + KEY_MAX];
 	size_t len;
-	int64_t is = delegate_earliest(set);
-	int rc = delegate_record_encode(set, record, &len);
+	int64_t is = delegate_earliest(&c->set);
+	int rc = delegate_record_encode(&c->set, &c->history, record, &len);
 	if (rc)
 		return rc;
-	rc = store_txn_put(t, STORE_NAMES, key->bytes, key->len, record, len);
-	if (!rc && was != is && was != INT64_MAX)
-		rc = store_txn_delete(t, STORE_EXPIRY, entry, delegate_expiry_key(was, key, entry));
-	if (!rc && was != is && is != INT64_MAX)
-		rc = store_txn_put(t, STORE_EXPIRY, entry, delegate_expiry_key(is, key, entry), "", 0);
+	rc = store_txn_put(t, STORE_NAMES, c->key.bytes, c->key.len, record, len);
+	if (!rc && c->was != is && c->was != INT64_MAX)
+		rc = store_txn_delete(t, STORE_EXPIRY, entry, delegate_expiry_key(c->was, &c->key, entry));
+	if (!rc && c->was != is && is != INT64_MAX)
+		rc = store_txn_put(t, STORE_EXPIRY, entry, delegate_expiry_key(is, &c->key, entry), "", 0);
 	return rc;
 }
 
@@ -180,34 +189,29 @@ static struct delegate_value *find(struct delegate_value_set *set, const char *t
 	return NULL;
 }
 
-/* A delegate whose values are about to change: what has expired is gone already, and `was` is the expiry
- * under which the store knows it. Errors of delegate_put(). */
-struct change {
-	struct delegate_key key;
-	struct delegate_value_set set;
-	int64_t was;
-};
-
-static int begin_change(
-	struct store_txn *t, const struct delegate_id *id, const char *value, int64_t now, struct change *out)
+/* What has expired is dropped, and who makes the change is noted. Errors of delegate_clear(). */
+static int begin_change(struct store_txn *t, const struct delegate_id *id, enum delegate_change_kind kind,
+	const struct delegate_actor *who, struct change *out)
 {
-	if (!delegate_value_valid(value))
-		return ERR_INVALID;
-	int rc = delegate_key_of(id, &out->key);
-	rc = rc ? rc : load(t, &out->key, &out->set);
+	struct delegate_history *h = &out->history;
+	if (delegate_key_of(id, &out->key))
+		return ERR_NOTFOUND;
+	int rc = load(t, out);
 	if (rc)
 		return rc;
-	out->was = delegate_earliest(&out->set);
-	remove_expired(&out->set, now);
+	remove_expired(&out->set, who->now);
+	h->count += h->count < DELEGATE_MAX_CHANGES;
+	memmove(&h->changes[1], &h->changes[0], (h->count - 1) * sizeof h->changes[0]);
+	h->changes[0] = (struct delegate_change){.when = who->now, .kind = kind, .from = who->from};
+	memcpy(h->changes[0].key, who->key, sizeof who->key);
 	return OK;
 }
 
 int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *value,
 	const struct delegate_rules *rules, const struct delegate_actor *who)
 {
-	int64_t now = who->now;
 	struct change c;
-	int rc = begin_change(t, id, value, now, &c);
+	int rc = delegate_value_valid(value) ? begin_change(t, id, DELEGATE_PUT, who, &c) : ERR_INVALID;
 	if (rc)
 		return rc;
 	struct delegate_value *slot = find(&c.set, value);
@@ -219,38 +223,48 @@ int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *
 		slot = &c.set.values[c.set.count++];
 		memcpy(slot->text, value, DELEGATE_VALUE_LEN);
 	}
-	slot->expiry = now + rules->value_lifetime;
-	return save(t, &c.key, &c.set, c.was);
+	slot->expiry = who->now + rules->value_lifetime;
+	return save(t, &c);
 }
 
 int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const char *value,
 	const struct delegate_actor *who)
 {
 	struct change c;
-	int rc = begin_change(t, id, value, who->now, &c);
+	int rc = delegate_value_valid(value) ? begin_change(t, id, DELEGATE_WITHDRAWN, who, &c) : ERR_INVALID;
 	if (rc)
 		return rc;
 	struct delegate_value *slot = find(&c.set, value);
 	if (slot)
 		remove_at(&c.set, (size_t)(slot - c.set.values));
-	return save(t, &c.key, &c.set, c.was);
+	return save(t, &c);
+}
+
+int delegate_clear(struct store_txn *t, const struct delegate_id *id, const struct delegate_actor *who)
+{
+	struct change c;
+	int rc = begin_change(t, id, DELEGATE_CLEARED, who, &c);
+	if (rc)
+		return rc;
+	c.set.count = 0;
+	return save(t, &c);
 }
 
 /* Drops what has expired of the delegate that a due entry of the expiry table names. */
 static int sweep_entry(struct store_txn *t, const uint8_t *entry, size_t len, int64_t when, int64_t now)
 {
-	struct delegate_key key;
-	struct delegate_value_set set;
-	if (len <= 8 || len - 8 > sizeof key.bytes)
+	struct change c;
+	if (len <= 8 || len - 8 > sizeof c.key.bytes)
 		return store_txn_delete(t, STORE_EXPIRY, entry, len);
-	key.len = len - 8;
-	memcpy(key.bytes, entry + 8, key.len);
+	c.key.len = len - 8;
+	memcpy(c.key.bytes, entry + 8, c.key.len);
 	/* A delegate that is gone, or one damaged record, must not stop the sweep of all others. (If it is
 	 * the transaction that failed, the deletion does nothing and the commit says so.) */
-	if (load(t, &key, &set))
+	if (load(t, &c))
 		return store_txn_delete(t, STORE_EXPIRY, entry, len);
-	remove_expired(&set, now);
-	return save(t, &key, &set, when);
+	c.was = when;
+	remove_expired(&c.set, now);
+	return save(t, &c);
 }
 
 int delegate_sweep(struct store_txn *t, int64_t now, unsigned max, int64_t *next)

@@ -20,6 +20,7 @@ struct store {
 	MDB_txn *opening; /* under way while the store is being opened */
 	bool abandoned;   /* a write transaction was left in the middle */
 	MDB_dbi tables[STORE_TABLES];
+	bool absent[STORE_TABLES]; /* in a store of an older format that is only read: as if empty */
 	struct {
 		store_watch *tell; /* NULL: nobody */
 		void *ctx;

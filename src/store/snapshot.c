@@ -68,6 +68,8 @@ int store_snapshot_get(struct store_snapshot *v, enum store_table table, const v
 {
 	if (!v->pinned)
 		return ERR_STORE;
+	if (v->store->absent[table])
+		return ERR_NOTFOUND;
 	if (STORE_GUARD()) {
 		v->broken = true;
 		return ERR_STORE;
@@ -198,7 +200,7 @@ int store_snapshot_walk(struct store_snapshot *v, enum store_table table, const 
 	if (after_len)
 		memcpy(w.last, after, after_len);
 	w.last_len = after_len;
-	w.end = false;
+	w.end = v->store->absent[table];
 	while (visited < max && !w.end) {
 		int rc = walk_on(v, table, &w, max - visited);
 		if (rc)

@@ -11,7 +11,9 @@
 #include "util/text.h"
 
 enum {
-	FORMAT = 2,     /* of keys and values; a store with a higher number is refused */
+	/* Of keys and values. A store with a higher number is refused. 1 had no evidence, tokens and events;
+	 * what it has is read as it is. */
+	FORMAT = 2,
 	READERS = 1024, /* slots in the reader table: one per dns worker, and what died and was not reaped yet
 			 */
 	SMALLEST_FILE = 8192, /* LMDB's two meta pages */
@@ -22,8 +24,8 @@ enum {
 static const size_t map_size = (size_t)256 << 30;
 
 static const char format_key[] = "format";
-static const char *const table_names[STORE_TABLES] = {"meta", "names", "delegates", "keys", "expiry",
-	"evidence", "tokens", "events"};
+static const char *const table_names[STORE_TABLES] = {
+	"meta", "names", "delegates", "keys", "expiry", "evidence", "tokens", "events"};
 
 int store_map_error(int code)
 {
@@ -91,7 +93,7 @@ static int check_file(const char *path, enum store_mode mode, struct diag *why)
 	return ERR_STORE;
 }
 
-static int check_format(struct store *s, MDB_txn *txn, const char *path, struct diag *why)
+static int check_format(struct store *s, MDB_txn *txn, const char *path, struct diag *why, uint32_t *format)
 {
 	MDB_val key = {sizeof format_key - 1, (void *)format_key}, value;
 	int rc = mdb_get(txn, s->tables[STORE_META], &key, &value);
@@ -100,28 +102,31 @@ static int check_format(struct store *s, MDB_txn *txn, const char *path, struct 
 	if (rc)
 		return store_map_error(rc);
 	struct reader r = reader_over(value.mv_data, value.mv_size);
-	uint32_t format = read_u32(&r);
-	if (!reader_finish(&r) && format == FORMAT)
+	*format = read_u32(&r);
+	if (!reader_finish(&r) && *format >= 1 && *format <= FORMAT)
 		return OK;
 	if (why)
 		diag_error(why, path, 0,
-			"the store has format %u, this version of acme-delegate knows format %d only; use "
+			"the store has format %u, this version of acme-delegate knows formats up to %d; use "
 			"the version "
 			"that made it",
-			format, FORMAT);
+			*format, FORMAT);
 	return ERR_FORMAT;
 }
 
-static int open_tables(struct store *s, MDB_txn *txn, unsigned flags)
+static int open_tables(struct store *s, MDB_txn *txn, unsigned flags, uint32_t format)
 {
 	int rc = 0;
-	for (int i = 0; !rc && i < STORE_TABLES; i++)
+	for (int i = 0; !rc && i < STORE_TABLES; i++) {
 		rc = mdb_dbi_open(txn, table_names[i], flags, &s->tables[i]);
+		s->absent[i] = rc == MDB_NOTFOUND && format < FORMAT && i > STORE_EXPIRY;
+		rc = s->absent[i] ? 0 : rc;
+	}
 	return rc;
 }
 
-/* Opens what is there without changing anything. ERR_NOTFOUND: a new, empty store. */
-static int open_existing(struct store *s, const char *path, struct diag *why)
+/* Opens what is there without changing anything. ERR_NOTFOUND: a new, empty store. *format: what it has. */
+static int open_existing(struct store *s, const char *path, struct diag *why, uint32_t *format)
 {
 	int code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->opening);
 	if (code) {
@@ -131,9 +136,9 @@ static int open_existing(struct store *s, const char *path, struct diag *why)
 	}
 	/* The meta table first: a newer format may lack the others. */
 	code = mdb_dbi_open(s->opening, table_names[STORE_META], 0, &s->tables[STORE_META]);
-	int rc = code ? store_map_error(code) : check_format(s, s->opening, path, why);
+	int rc = code ? store_map_error(code) : check_format(s, s->opening, path, why, format);
 	if (!rc) {
-		code = open_tables(s, s->opening, 0);
+		code = open_tables(s, s->opening, 0, *format);
 		rc = code == MDB_NOTFOUND ? ERR_STORE : store_map_error(code);
 	}
 	if (rc == ERR_STORE)
@@ -145,6 +150,7 @@ static int open_existing(struct store *s, const char *path, struct diag *why)
 	return rc ? rc : store_map_error(code);
 }
 
+/* In a new store, or in one of an older format, which then has the newest. */
 static int create_tables(struct store *s, const char *path, struct diag *why)
 {
 	uint8_t format[4];
@@ -154,7 +160,7 @@ static int create_tables(struct store *s, const char *path, struct diag *why)
 	MDB_txn *txn;
 	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (!code) {
-		code = open_tables(s, txn, MDB_CREATE);
+		code = open_tables(s, txn, MDB_CREATE, FORMAT);
 		if (!code)
 			code = mdb_put(txn, s->tables[STORE_META], &key, &value, 0);
 		if (code)
@@ -211,8 +217,9 @@ static int open_guarded(struct store *s, const char *path, enum store_mode mode,
 		explain(why, path, MDB_CORRUPTED);
 		return ERR_STORE;
 	}
-	rc = open_existing(s, path, why);
-	if (rc == ERR_NOTFOUND && mode == STORE_WRITE)
+	uint32_t format = FORMAT;
+	rc = open_existing(s, path, why, &format);
+	if (mode == STORE_WRITE && (rc == ERR_NOTFOUND || (!rc && format < FORMAT)))
 		rc = create_tables(s, path, why);
 	store_guard_end();
 	return rc;
@@ -257,6 +264,40 @@ void store_close(struct store **handle)
 	else if (s->env)
 		mdb_env_close(s->env);
 	free(s);
+}
+
+int store_measure(struct store *s, struct store_size *out)
+{
+	MDB_txn *txn = NULL;
+	MDB_envinfo info;
+	MDB_stat stat;
+	*out = (struct store_size){.bytes = 0};
+	if (STORE_GUARD())
+		return ERR_STORE;
+	int code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	code = code ? code : mdb_env_info(s->env, &info);
+	for (int i = 0; !code && i < STORE_TABLES; i++) {
+		code = s->absent[i] ? 0 : mdb_stat(txn, s->tables[i], &stat);
+		out->entries[i] = s->absent[i] || code ? 0 : stat.ms_entries;
+	}
+	if (!code)
+		out->bytes = (info.me_last_pgno + 1) * stat.ms_psize;
+	store_guard_end();
+	mdb_txn_abort(txn);
+	return code ? ERR_STORE : OK;
+}
+
+int store_copy(struct store *s, int fd)
+{
+	if (STORE_GUARD())
+		return ERR_STORE;
+	int code = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+	store_guard_end();
+	int rc = store_map_error(code);
+	if (rc == ERR_STORE && code > 0) /* LMDB's own codes are negative */
+		rc = ERR_SYSTEM;
+	errno = code > 0 ? code : 0;
+	return rc;
 }
 
 void store_reap_readers(struct store *s)

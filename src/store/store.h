@@ -119,8 +119,8 @@ int store_txn_first(
 /* Copies the largest key of the table. As store_txn_first. */
 int store_txn_last(
 	struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len) MUST_USE;
-/* Copies the first entry whose key is at or behind `from` (a prefix will do). ERR_NOTFOUND: there is none. Others
- * as store_txn_get. */
+/* Copies the first entry whose key is at or behind `from` (a prefix will do). ERR_NOTFOUND: there is none.
+ * Others as store_txn_get. */
 int store_txn_seek(struct store_txn *t, enum store_table table, const void *from, size_t from_len, void *key,
 	size_t key_cap, size_t *key_len, void *value, size_t value_cap, size_t *value_len) MUST_USE;
 /* The number this transaction will have once committed, if it writes something: what store_snapshot_version()

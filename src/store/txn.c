@@ -127,25 +127,57 @@ int store_txn_delete(struct store_txn *t, enum store_table table, const void *ke
 	return rc;
 }
 
-int store_txn_first(struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len)
+/* An entry found by a cursor: its key and, if wanted, its value. */
+struct found {
+	void *key, *value; /* value NULL: not wanted */
+	size_t key_cap, value_cap;
+	size_t *key_len, *value_len;
+};
+
+static int copy_found(const MDB_val *key, const MDB_val *value, const struct found *out)
+{
+	int rc = copy_out(key, out->key, out->key_cap, out->key_len);
+	return rc || !out->value ? rc : copy_out(value, out->value, out->value_cap, out->value_len);
+}
+
+/* `from`: for MDB_SET_RANGE. */
+static int find(struct store_txn *t, enum store_table table, MDB_cursor_op op, const void *from,
+	size_t from_len, const struct found *out)
 {
 	if (t->failed)
 		return t->failed;
 	if (STORE_GUARD())
 		return abandon(t);
 	MDB_cursor *cursor;
-	MDB_val k, v;
+	MDB_val k = {from_len, (void *)from}, v;
 	int code = mdb_cursor_open(t->txn, t->store->tables[table], &cursor);
 	int rc = stick(t, code);
 	if (!code) {
-		code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
-		rc = code == MDB_NOTFOUND ? ERR_NOTFOUND
-		     : code               ? stick(t, code)
-					  : copy_out(&k, key, cap, key_len);
+		code = mdb_cursor_get(cursor, &k, &v, op);
+		rc = code == MDB_NOTFOUND ? ERR_NOTFOUND : code ? stick(t, code) : copy_found(&k, &v, out);
 		mdb_cursor_close(cursor);
 	}
 	store_guard_end();
 	return rc;
+}
+
+int store_txn_first(struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len)
+{
+	return find(t, table, MDB_FIRST, NULL, 0,
+		&(struct found){.key = key, .key_cap = cap, .key_len = key_len});
+}
+
+int store_txn_last(struct store_txn *t, enum store_table table, void *key, size_t cap, size_t *key_len)
+{
+	return find(
+		t, table, MDB_LAST, NULL, 0, &(struct found){.key = key, .key_cap = cap, .key_len = key_len});
+}
+
+int store_txn_seek(struct store_txn *t, enum store_table table, const void *from, size_t from_len, void *key,
+	size_t key_cap, size_t *key_len, void *value, size_t value_cap, size_t *value_len)
+{
+	return find(t, table, MDB_SET_RANGE, from, from_len,
+		&(struct found){key, value, key_cap, value_cap, key_len, value_len});
 }
 
 uint64_t store_txn_version(const struct store_txn *t)

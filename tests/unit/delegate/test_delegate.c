@@ -1,73 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "unit.h"
-
 #include "delegate/delegate.h"
+#include "delegate/fixture.h"
 #include "delegate/limits.h"
-#include "tempdir.h"
 #include "util/text.h"
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };
 
 static const struct delegate_rules rules = {.value_lifetime = HOUR, .max_values = 32};
-static struct tempdir dir;
-static struct store *store;
-static struct store_snapshot *view;
-static uint16_t zone;
-
-static struct store_txn *begin(void)
-{
-	struct store_txn *t;
-	assert_int_equal(store_txn_begin(store, &t), OK);
-	return t;
-}
-
-static void commit(struct store_txn *t)
-{
-	assert_int_equal(store_txn_commit(&t), OK);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	dir = tempdir_make();
-	assert_int_equal(store_open(dir.path, STORE_WRITE, NULL, &store), OK);
-	assert_int_equal(store_snapshot_new(store, &view), OK);
-	struct store_txn *t = begin();
-	assert_int_equal(delegate_zone_id(t, "auth.example.org", &zone), OK);
-	commit(t);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	store_snapshot_free(&view);
-	store_close(&store);
-	tempdir_remove(dir.path);
-	return 0;
-}
-
-static struct delegate_credentials registered(const struct delegate_allow *allow)
-{
-	static const struct delegate_allow everyone = {.count = 0};
-	struct delegate_credentials c;
-	struct store_txn *t = begin();
-	assert_int_equal(delegate_register(t, &(struct delegate_wish){.zone = zone, .allow = allow ? *allow : everyone}, 0, &c), OK);
-	commit(t);
-	return c;
-}
-
-/* 43 characters, of which the last two count. */
-static const char *value(unsigned n)
-{
-	static char texts[4][DELEGATE_VALUE_LEN + 1];
-	static unsigned next;
-	char *out = texts[next++ % 4];
-	memset(out, 'v', DELEGATE_VALUE_LEN - 4);
-	snprintf(out + DELEGATE_VALUE_LEN - 4, 5, "%04u", n % 10000);
-	return out;
-}
-
 static int put(const struct delegate_credentials *c, const char *text, int64_t now)
 {
 	struct store_txn *t = begin();
@@ -168,7 +107,8 @@ static void the_oldest_makes_room(void **state)
 	struct delegate_rules two = {.value_lifetime = HOUR, .max_values = 2};
 	struct store_txn *t = begin();
 	for (unsigned i = 1; i <= 3; i++)
-		assert_int_equal(delegate_put(t, &c.id, value(i), &two, &(struct delegate_actor){.now = 0}), OK);
+		assert_int_equal(
+			delegate_put(t, &c.id, value(i), &two, &(struct delegate_actor){.now = 0}), OK);
 	commit(t);
 	assert_string_equal(live(&c, 0), "2 3");
 	for (unsigned i = 10; i < 60; i++)
@@ -201,7 +141,8 @@ static void what_is_withdrawn_is_gone_and_nothing_else(void **state)
 	struct store_txn *t = begin();
 	assert_int_equal(delegate_withdraw(t, &c.id, value(1), &(struct delegate_actor){.now = 0}), OK);
 	assert_int_equal(delegate_withdraw(t, &c.id, value(9), &(struct delegate_actor){.now = 0}), OK);
-	assert_int_equal(delegate_withdraw(t, &c.id, "short", &(struct delegate_actor){.now = 0}), ERR_INVALID);
+	assert_int_equal(
+		delegate_withdraw(t, &c.id, "short", &(struct delegate_actor){.now = 0}), ERR_INVALID);
 	commit(t);
 	assert_string_equal(live(&c, 0), "2");
 }

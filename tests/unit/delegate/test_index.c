@@ -100,7 +100,8 @@ static struct delegate_id registered(struct store_txn *t)
 {
 	static const struct delegate_allow everyone = {.count = 0};
 	struct delegate_credentials c;
-	assert_int_equal(delegate_register(t, &(struct delegate_wish){.zone = zone, .allow = everyone}, 0, &c), OK);
+	assert_int_equal(
+		delegate_register(t, &(struct delegate_wish){.zone = zone, .allow = everyone}, 0, &c), OK);
 	return c.id;
 }
 
@@ -161,6 +162,30 @@ static void out_of_service_it_knows_nothing(void **state)
 	expect(&id, NOW, ERR_AGAIN, 0);
 }
 
+/* Of a name that was removed it says nothing: the store knows. */
+static void a_removed_name_is_the_stores_affair(void **state)
+{
+	(void)state;
+	struct delegate_id before = new_delegate(), after = new_delegate(), stays = new_delegate();
+	struct delegate_values v;
+	put(&before, 1, NOW);
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_remove(t, &before), OK);
+	assert_int_equal(commit(t), OK);
+	assert_int_equal(fill(100), ERR_NOTFOUND);
+	put(&after, 1, NOW);
+	expect(&after, NOW, OK, 1);
+	t = begin();
+	assert_int_equal(delegate_remove(t, &after), OK);
+	assert_int_equal(commit(t), OK);
+	const struct delegate_id *removed[] = {&before, &after};
+	for (int i = 0; i < 2; i++) {
+		int rc = find(removed[i], NOW, &v);
+		assert_true(rc == ERR_AGAIN || rc == ERR_NOTFOUND);
+	}
+	expect(&stays, NOW, OK, 0);
+}
+
 static void it_says_what_the_store_says(void **state)
 {
 	(void)state;
@@ -181,7 +206,9 @@ static void it_says_what_the_store_says(void **state)
 	expect(&id, NOW + SECOND, ERR_AGAIN, 0); /* more than fit */
 	for (unsigned n = 1; n <= 2; n++) {
 		struct store_txn *t = begin();
-		assert_int_equal(delegate_withdraw(t, &id, value(n), &(struct delegate_actor){.now = NOW + SECOND}), OK);
+		assert_int_equal(
+			delegate_withdraw(t, &id, value(n), &(struct delegate_actor){.now = NOW + SECOND}),
+			OK);
 		assert_int_equal(commit(t), OK);
 	}
 	expect(&id, NOW + SECOND, OK, 1);
@@ -262,10 +289,13 @@ static void it_grows(void **state)
 		struct store_txn *t = begin();
 		for (unsigned end = i + 20; i < end; i++) {
 			ids[i] = registered(t);
-			assert_int_equal(delegate_put(t, &ids[i], value(i), &rules, &(struct delegate_actor){.now = NOW}), OK);
+			assert_int_equal(delegate_put(t, &ids[i], value(i), &rules,
+						 &(struct delegate_actor){.now = NOW}),
+				OK);
 			if (i >= 1000)
-				assert_int_equal(
-					delegate_withdraw(t, &ids[i - 1000], value(i - 1000), &(struct delegate_actor){.now = NOW}), OK);
+				assert_int_equal(delegate_withdraw(t, &ids[i - 1000], value(i - 1000),
+							 &(struct delegate_actor){.now = NOW}),
+					OK);
 		}
 		i--;
 		assert_int_equal(commit(t), OK);
@@ -340,7 +370,9 @@ static void readers_never_see_half_a_change(void **state)
 			const struct delegate_rules short_lived = {.value_lifetime = 1, .max_values = 32};
 			for (unsigned k = 0; k < 2; k++) {
 				snprintf(text, sizeof text, form, k, round % 1000);
-				assert_int_equal(delegate_put(t, &watched[i], text, &short_lived, &(struct delegate_actor){.now = now}), OK);
+				assert_int_equal(delegate_put(t, &watched[i], text, &short_lived,
+							 &(struct delegate_actor){.now = now}),
+					OK);
 			}
 		}
 		for (unsigned i = 0; round % 8 == 0 && i < 40; i++)
@@ -388,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(out_of_service_it_knows_nothing),
 		TEST(it_says_what_the_store_says),
+		TEST(a_removed_name_is_the_stores_affair),
 		TEST(deleted_and_damaged_records_are_the_stores_business),
 		TEST(changes_while_it_is_filled_are_in_it),
 		TEST(only_a_finished_commit_counts),

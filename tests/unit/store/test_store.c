@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -180,16 +181,144 @@ static void a_newer_format_is_refused(void **state)
 	char *text = NULL;
 	size_t len;
 	store_close(&s);
-	set_format(2);
+	set_format(3);
 	struct diag *why = diag_new();
 	assert_int_equal(store_open(dir.path, STORE_WRITE, why, &s), ERR_FORMAT);
 	FILE *f = open_memstream(&text, &len);
 	diag_print(why, f);
 	fclose(f);
-	assert_non_null(strstr(text, "format 2"));
+	assert_non_null(strstr(text, "format 3"));
 	free(text);
 	diag_free(&why);
 	assert_int_equal(store_open(dir.path, STORE_READ, NULL, &s), ERR_FORMAT);
+}
+
+/* A store as the first format has it: without the tables that came later. */
+static void make_old(void)
+{
+	static const char *const later[] = {"evidence", "tokens", "events"};
+	MDB_env *env;
+	MDB_txn *txn;
+	set_format(1);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+	assert_int_equal(mdb_env_open(env, dir.path, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	for (int i = 0; i < 3; i++) {
+		MDB_dbi dbi;
+		assert_int_equal(mdb_dbi_open(txn, later[i], 0, &dbi), 0);
+		assert_int_equal(mdb_drop(txn, dbi, 1), 0);
+	}
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+static bool stop_at_once(void *ctx, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len)
+{
+	(void)key, (void)key_len, (void)value, (void)len;
+	*(bool *)ctx = true;
+	return false;
+}
+
+/* Who only reads takes what is missing as empty; who writes brings the store up to date, and loses nothing.
+ */
+static void an_older_format_is_read_and_brought_up_to_date(void **state)
+{
+	(void)state;
+	struct store *s = open_writer();
+	struct store_snapshot *v;
+	char out[8];
+	size_t len;
+	put(s, "k", "one");
+	store_close(&s);
+	make_old();
+	for (int turn = 0; turn < 2; turn++) {
+		bool visited = false, more = true;
+		struct store_size size;
+		assert_int_equal(store_open(dir.path, turn ? STORE_WRITE : STORE_READ, NULL, &s), OK);
+		assert_int_equal(store_snapshot_new(s, &v), OK);
+		assert_int_equal(store_snapshot_renew(v), OK);
+		assert_int_equal(store_snapshot_get(v, STORE_NAMES, "k", 1, out, sizeof out, &len), OK);
+		assert_int_equal(
+			store_snapshot_get(v, STORE_EVENTS, "k", 1, out, sizeof out, &len), ERR_NOTFOUND);
+		assert_int_equal(
+			store_snapshot_walk(v, STORE_EVENTS, NULL, 0, 9, stop_at_once, &visited, &more), OK);
+		assert_false(visited || more);
+		assert_int_equal(store_measure(s, &size), OK);
+		assert_int_equal(size.entries[STORE_NAMES], 1);
+		assert_int_equal(size.entries[STORE_EVENTS], 0);
+		store_snapshot_free(&v);
+		store_close(&s);
+	}
+	struct store_txn *t;
+	s = open_writer();
+	assert_int_equal(store_txn_begin(s, &t), OK);
+	assert_int_equal(store_txn_put(t, STORE_EVENTS, "e", 1, "x", 1), OK);
+	assert_int_equal(store_txn_commit(&t), OK);
+	store_close(&s);
+}
+
+static void the_ends_of_a_table_and_what_is_between(void **state)
+{
+	(void)state;
+	struct store *s = open_writer();
+	struct store_txn *t;
+	char key[8], value[8];
+	size_t key_len, len;
+	assert_int_equal(store_txn_begin(s, &t), OK);
+	assert_int_equal(store_txn_last(t, STORE_EVENTS, key, sizeof key, &key_len), ERR_NOTFOUND);
+	assert_int_equal(
+		store_txn_seek(t, STORE_EVENTS, "a", 1, key, sizeof key, &key_len, value, sizeof value, &len),
+		ERR_NOTFOUND);
+	assert_int_equal(store_txn_put(t, STORE_EVENTS, "bb", 2, "1", 1), OK);
+	assert_int_equal(store_txn_put(t, STORE_EVENTS, "dd", 2, "2", 1), OK);
+	assert_int_equal(store_txn_last(t, STORE_EVENTS, key, sizeof key, &key_len), OK);
+	assert_memory_equal(key, "dd", 2);
+	static const struct {
+		const char *from, *found;
+	} cases[] = {{"a", "bb"}, {"b", "bb"}, {"bb", "bb"}, {"bc", "dd"}, {"dd", "dd"}, {"de", NULL}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int rc = store_txn_seek(t, STORE_EVENTS, cases[i].from, strlen(cases[i].from), key,
+			sizeof key, &key_len, value, sizeof value, &len);
+		assert_int_equal(rc, cases[i].found ? OK : ERR_NOTFOUND);
+		if (cases[i].found)
+			assert_true(key_len == 2 && memcmp(key, cases[i].found, 2) == 0 && len == 1);
+	}
+	assert_int_equal(store_txn_seek(t, STORE_EVENTS, "a", 1, key, 1, &key_len, value, sizeof value, &len),
+		ERR_RANGE);
+	assert_int_equal(store_txn_commit(&t), OK); /* which does not stick */
+	store_close(&s);
+}
+
+static void a_copy_is_a_store(void **state)
+{
+	(void)state;
+	struct tempdir other = tempdir_make();
+	struct store *s = open_writer(), *copy;
+	struct store_snapshot *v;
+	char file[128], out[8];
+	size_t len;
+	put(s, "k", "one");
+	snprintf(file, sizeof file, "%s/data.mdb", other.path);
+	int fd = open(file, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(store_copy(s, fd), OK);
+	close(fd);
+	put(s, "k", "two");
+	assert_int_equal(store_open(other.path, STORE_READ, NULL, &copy), OK);
+	assert_int_equal(store_snapshot_new(copy, &v), OK);
+	assert_int_equal(store_snapshot_renew(v), OK);
+	assert_int_equal(store_snapshot_get(v, STORE_NAMES, "k", 1, out, sizeof out, &len), OK);
+	assert_memory_equal(out, "one", 3);
+	store_snapshot_free(&v);
+	store_close(&copy);
+	fd = open("/dev/full", O_WRONLY);
+	assert_int_equal(store_copy(s, fd), ERR_FULL);
+	assert_int_equal(errno, ENOSPC);
+	close(fd);
+	put(s, "k", "three"); /* none the worse for it */
+	store_close(&s);
+	tempdir_remove(other.path);
 }
 
 static void damage(const char *how, off_t size)
@@ -382,6 +511,9 @@ int main(void)
 		TEST(limits_of_keys_and_buffers),
 		TEST(reading_wants_a_store_that_is_there),
 		TEST(a_newer_format_is_refused),
+		TEST(an_older_format_is_read_and_brought_up_to_date),
+		TEST(the_ends_of_a_table_and_what_is_between),
+		TEST(a_copy_is_a_store),
 		TEST(an_emptied_file_is_damage_not_a_new_store),
 		TEST(overwritten_meta_pages_are_damage),
 		TEST(a_file_cut_while_open_is_an_error_not_a_signal),
