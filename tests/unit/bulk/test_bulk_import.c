@@ -119,7 +119,7 @@ static void expect_export(const char *expected)
 	free(text);
 }
 
-#define HEADER  "{\"format\":\"acme-delegate\",\"version\":1}\n"
+#define HEADER  "{\"format\":\"acme-delegate\",\"version\":2}\n"
 #define END(n)  "{\"delegates\":" #n "}\n"
 #define HEX     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define KEY(k)  "{\"id\":\"" #k "1234567-89ab-4cde-8f01-23456789abcd\",\"created\":5,\"sha256\":\"" HEX "\"}"
@@ -193,7 +193,7 @@ static void a_delegate_stands_once_in_the_input(void **state)
 	(void)state;
 	struct bulk_import_result n;
 	assert_int_equal(import(D("a", KEY(0)) D("b", KEY(1)) D("a", KEY(2)), true, &n), OK);
-	assert_string_equal(complaints, "3: the same delegate as in line 1\n");
+	assert_string_equal(complaints, "3: \"a\" is the same delegate as in line 1\n");
 	expect_export(HEADER D("a", KEY(0)) D("b", KEY(1)) END(2));
 }
 
