@@ -13,6 +13,8 @@ static const struct {
 	{"serve", cmd_serve, "run the server"},
 	{"config", cmd_config, "check, print or start a configuration"},
 	{"import", cmd_import, "read delegates from a file into the store"},
+	{"backup", cmd_backup, "write the whole store to a file, or check such a file"},
+	{"restore", cmd_restore, "put such a file in the place of the store"},
 	{"export", cmd_export, "write the delegates of the store to a file"},
 };
 

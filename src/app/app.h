@@ -44,3 +44,12 @@ int app_import(const struct app_import *i);
 /* Writes all delegates of the store to a file ("-": standard output). The server may be running. Returns the
  * exit status: APP_FAILED also when delegates had to be left out. */
 int app_export(const char *file, const char *output);
+
+/* Writes the store, while the server may be running, to one file with a digest of it ("-": standard output; a
+ * file takes its name when it is whole). Returns the exit status. */
+int app_backup(const char *file, const char *output);
+/* Checks such a file ("-": standard input) to the last entry, and writes nothing. */
+int app_backup_check(const char *input);
+/* Checks such a file and then puts it in the place of the store, which is kept beside it. The server must not
+ * be running. */
+int app_restore(const char *file, const char *input);
