@@ -18,6 +18,8 @@ static const struct {
 	{"key", cmd_key, "add, rotate and revoke keys"},
 	{"token", cmd_token, "add, list and revoke registration tokens"},
 	{"import", cmd_import, "read delegates from a file into the store"},
+	{"backup", cmd_backup, "write the whole store to a file, or check such a file"},
+	{"restore", cmd_restore, "put such a file in the place of the store"},
 	{"export", cmd_export, "write the delegates of the store to a file"},
 };
 

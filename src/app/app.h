@@ -25,11 +25,14 @@ int app_load(const char *file, struct diag *d, struct conf **out) MUST_USE;
 int app_serve(const char *file);
 
 struct app_import {
-	const char *file;   /* configuration; NULL: the local instance */
-	const char *input;  /* "-": standard input */
-	const char *folder; /* for temporary files; NULL: the store's */
-	size_t memory;      /* bytes to sort in */
-	bool keep_going;    /* import what is good although there are bad lines */
+	const char *file;              /* configuration; NULL: the local instance */
+	const char *input;             /* "-": standard input; NULL: an acme-dns database: */
+	const char *sqlite, *postgres; /* a file or a connection URL, the other one NULL */
+	const char *zone;              /* of the configuration; NULL: its only one */
+	bool dry;                      /* say what would be imported; the server may be running */
+	const char *folder;            /* for temporary files; NULL: the store's */
+	size_t memory;                 /* bytes to sort in */
+	bool keep_going;               /* import what is good although there are bad lines */
 };
 
 enum { APP_IMPORT_MEMORY = 256 << 20, APP_IMPORT_MEMORY_MIN = 8 << 20 };
@@ -59,3 +62,14 @@ const struct conf *app_admin_conf(const struct app_admin *a);
  * there is a reply, which may be a refusal. ERR_CLOSED: the server has gone, or does not answer. ERR_AGAIN:
  * `stop` (a descriptor, or -1) became readable meanwhile. */
 int app_admin_ask(struct app_admin *a, struct ipc_request *q, int stop, struct ipc_reply *out) MUST_USE;
+
+/* ---- backups ---- */
+
+/* Writes the store, while the server may be running, to one file with a digest of it ("-": standard output; a
+ * file takes its name when it is whole). Returns the exit status. */
+int app_backup(const char *file, const char *output);
+/* Checks such a file ("-": standard input) to the last entry, and writes nothing. */
+int app_backup_check(const char *input);
+/* Checks such a file and then puts it in the place of the store, which is kept beside it. The server must not
+ * be running. */
+int app_restore(const char *file, const char *input);

@@ -167,3 +167,13 @@ int api_process_run(const struct settings *s, const struct sockets *k, int chann
 /* Starts the children, keeps them running, reloads on SIGHUP, returns after SIGTERM or SIGINT. Takes over
  * `s`. Returns the exit status of this process, which may be a child. */
 int supervisor_run(const char *file, struct settings *s, const struct sockets *k);
+
+/* ---- restore.c: files that "backup" wrote ---- */
+
+/* An image of the store (data.mdb), and behind it what says that it is whole: the text BACKUP_MAGIC, the
+ * format (4), the size of the image (8) and its SHA-256 (32). Integers are big-endian. */
+#define BACKUP_MAGIC "acme-delegate-backup"
+enum { BACKUP_FORMAT = 1, BACKUP_TRAILER = 20 + 4 + 8 + 32 };
+
+/* Writes all of it. ERR_FULL; ERR_SYSTEM: see errno. */
+int backup_write(int fd, const void *data, size_t len) MUST_USE;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/internal.h"
+#include "bulk/acmedns.h"
 #include "bulk/bulk.h"
 #include "util/clock.h"
 #include "util/text.h"
@@ -22,6 +23,7 @@ struct transfer {
 	struct conf *conf;
 	struct diag *d;
 	struct store *store;
+	struct acmedns *acmedns; /* what is imported from, or NULL */
 	struct bulk_zone *zones;
 	size_t zone_count;
 	const char *name; /* of input or output, for messages */
@@ -73,7 +75,9 @@ static void show_bad(void *ctx, uint64_t line, const char *why)
 	struct transfer *t = ctx;
 	clear_progress(t);
 	t->bad++;
-	if (t->bad <= BAD_SHOWN && line)
+	if (t->bad <= BAD_SHOWN && t->acmedns)
+		fprintf(stderr, "%s: row %llu: %s\n", t->name, (unsigned long long)line, why);
+	else if (t->bad <= BAD_SHOWN && line)
 		fprintf(stderr, "%s:%llu: %s\n", t->name, (unsigned long long)line, why);
 	else if (t->bad <= BAD_SHOWN)
 		fprintf(stderr, "%s: %s\n", t->conf->store_path, why);
@@ -100,15 +104,12 @@ static int stop_fd(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Loads the configuration and opens the file, while there are still the rights to. */
-static int open_transfer(struct transfer *t, const char *file, const char *path, int flags)
+static int start_transfer(struct transfer *t, const char *file, const char *name)
 {
-	bool standard = strcmp(path, "-") == 0, reading = flags == O_RDONLY;
 	*t = (struct transfer){.fd = -1,
 		.lock = -1,
 		.stop = -1,
-		.name = standard ? (reading ? "standard input" : "standard output") : path,
-		.named = !standard,
+		.name = name,
 		.terminal = isatty(STDERR_FILENO),
 		.started = clock_mono_ms()};
 	t->d = diag_new();
@@ -116,8 +117,19 @@ static int open_transfer(struct transfer *t, const char *file, const char *path,
 	if (rc)
 		return rc;
 	t->stop = stop_fd();
-	if (t->stop < 0)
-		return ERR_SYSTEM;
+	return t->stop < 0 ? ERR_SYSTEM : OK;
+}
+
+/* Loads the configuration and opens the file (NULL: none), while there are still the rights to. */
+static int open_transfer(struct transfer *t, const char *file, const char *path, int flags)
+{
+	if (!path)
+		return start_transfer(t, file, "acme-dns");
+	bool standard = strcmp(path, "-") == 0, reading = flags == O_RDONLY;
+	int rc = start_transfer(t, file, standard ? (reading ? "standard input" : "standard output") : path);
+	if (rc)
+		return rc;
+	t->named = !standard;
 	t->fd = standard ? dup(reading ? STDIN_FILENO : STDOUT_FILENO) : open(path, flags | O_CLOEXEC, 0600);
 	if (t->fd >= 0)
 		return OK;
@@ -137,6 +149,7 @@ static int close_transfer(struct transfer *t, int rc, const char *what)
 {
 	clear_progress(t);
 	store_close(&t->store);
+	acmedns_close(&t->acmedns);
 	close_fd(&t->fd);
 	close_fd(&t->lock);
 	close_fd(&t->stop);
@@ -171,13 +184,77 @@ static int open_for_import(struct transfer *t)
 	return rc ? rc : store_open(t->conf->store_path, STORE_WRITE, t->d, &t->store);
 }
 
+/* For a dry run: what is there is read, and what is not there is not made. */
+static int open_for_dry_run(struct transfer *t)
+{
+	int rc = privileges_drop_to_read(t->conf, t->d);
+	if (rc)
+		return rc;
+	struct diag *unused = diag_new(); /* that there is no store yet is no error here */
+	rc = unused ? store_open(t->conf->store_path, STORE_READ, unused, &t->store) : ERR_NOMEM;
+	if (unused && rc && rc != ERR_NOTFOUND)
+		diag_print(unused, stderr);
+	diag_free(&unused);
+	if (rc && rc != ERR_NOTFOUND)
+		return rc;
+	t->zones = calloc(t->conf->zone_count, sizeof *t->zones);
+	rc = t->zones ? OK : ERR_NOMEM;
+	struct store_snapshot *v = NULL;
+	if (!rc && t->store)
+		rc = store_snapshot_new(t->store, &v);
+	rc = rc || !v ? rc : store_snapshot_renew(v);
+	for (; !rc && t->zone_count < t->conf->zone_count; t->zone_count++) {
+		struct bulk_zone *z = &t->zones[t->zone_count];
+		/* A number that no zone of the store has: they are given out from below. */
+		*z = (struct bulk_zone){
+			t->conf->zones[t->zone_count].name, (uint16_t)(UINT16_MAX - t->zone_count)};
+		rc = v ? delegate_zone_find(v, z->name, &z->id) : OK;
+		rc = rc == ERR_NOTFOUND ? OK : rc;
+	}
+	store_snapshot_free(&v);
+	return rc;
+}
+
+/* Which zone of the configuration acme-dns's accounts go to; NULL: not said, or not there. */
+static const struct conf_zone *find_zone(struct transfer *t, const char *name)
+{
+	const struct conf *c = t->conf;
+	for (size_t i = 0; name && i < c->zone_count; i++)
+		if (strcmp(c->zones[i].name, name) == 0)
+			return &c->zones[i];
+	if (!name && c->zone_count == 1)
+		return &c->zones[0];
+	if (name)
+		diag_error(t->d, c->file, 0, "the configuration has no zone \"%s\"", name);
+	else
+		diag_error(
+			t->d, c->file, 0, "there are several zones; say with --zone which one acme-dns has");
+	return NULL;
+}
+
+/* Opens the database while there are still the rights to. */
+static int open_acmedns(struct transfer *t, const struct app_import *i, struct acmedns_settings *settings)
+{
+	const struct conf_zone *z = find_zone(t, i->zone);
+	if (!z)
+		return ERR_INVALID;
+	t->name = i->sqlite ? i->sqlite : "PostgreSQL";
+	*settings = (struct acmedns_settings){z->name, clock_wall_ms(), clock_wall_ms() + z->value_lifetime};
+	return acmedns_open(i->sqlite, i->postgres, t->d, &t->acmedns);
+}
+
 static void explain_import(struct transfer *t, int rc, const struct bulk_import_result *n, const char *folder)
 {
 	const char *store = t->conf->store_path;
 	const char *left = n->writing ? "what was imported stays, and the same import run again completes it"
 				      : "nothing was imported";
 	char bad[NUMBER];
-	if (rc == ERR_INVALID)
+	if (rc == ERR_INVALID && t->acmedns)
+		diag_error(t->d, t->name, 0,
+			"%s bad row%s, so nothing was imported; correct them in acme-dns's database, or leave "
+			"them out with --keep-going",
+			grouped(n->bad, bad), n->bad == 1 ? "" : "s");
+	else if (rc == ERR_INVALID)
 		diag_error(t->d, t->name, 0,
 			"%s bad line%s, so nothing was imported; correct them, or leave them out with --keep-going",
 			grouped(n->bad, bad), n->bad == 1 ? "" : "s");
@@ -192,6 +269,8 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 		diag_error(t->d, folder, 0,
 			"no room for temporary files, %s; make room, or name another folder with --tmpdir",
 			left);
+	else if (rc == ERR_SYSTEM && n->unreadable && t->acmedns)
+		diag_error(t->d, t->name, 0, "cannot read it: %s; %s", acmedns_error(t->acmedns), left);
 	else if (rc == ERR_SYSTEM && n->unreadable)
 		diag_error(t->d, t->name, 0, "cannot read it: %s; %s", strerror(errno), left);
 	else if (rc == ERR_SYSTEM)
@@ -200,38 +279,61 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 		diag_error(t->d, store, 0, "%s; %s", error_text(rc), left);
 }
 
-static void summarize_import(struct transfer *t, const struct bulk_import_result *n)
+/* "imported 3 delegates, 2 already there, 0 bad lines, 1 s", and what is seldom only where it is not 0. */
+static void summarize_import(struct transfer *t, const struct bulk_import_result *n, bool dry)
 {
-	char a[NUMBER], b[NUMBER], c[NUMBER];
+	char a[NUMBER], b[NUMBER], c[NUMBER], d[NUMBER], e[NUMBER];
 	clear_progress(t);
-	fprintf(stderr, "imported %s delegate%s, %s already there, %s bad line%s, %lld s\n",
-		grouped(n->imported, a), n->imported == 1 ? "" : "s", grouped(n->there, b),
-		grouped(n->bad, c), n->bad == 1 ? "" : "s", seconds(t));
+	fprintf(stderr, "%s %s delegate%s", dry ? "would import" : "imported", grouped(n->imported, a),
+		n->imported == 1 ? "" : "s");
+	if (n->deleted)
+		fprintf(stderr, " and %s deleted label%s", grouped(n->deleted, d),
+			n->deleted == 1 ? "" : "s");
+	fprintf(stderr, ", %s already there", grouped(n->there, b));
+	if (n->gone)
+		fprintf(stderr, ", %s deleted here and left so", grouped(n->gone, e));
+	fprintf(stderr, ", %s bad %s%s, %lld s\n", grouped(n->bad, c), t->acmedns ? "row" : "line",
+		n->bad == 1 ? "" : "s", seconds(t));
+}
+
+static int import_lines(struct transfer *t, const struct app_import *i,
+	const struct acmedns_settings *acmedns, struct bulk_import_result *n)
+{
+	struct bulk_source source;
+	if (t->acmedns)
+		source = acmedns_source(t->acmedns, acmedns);
+	const struct bulk_import_settings settings = {
+		.input = t->fd,
+		.source = t->acmedns ? &source : NULL,
+		.dry = i->dry,
+		.zones = t->zones,
+		.zone_count = t->zone_count,
+		.folder = i->folder ? i->folder
+			  : i->dry  ? "/var/tmp"
+				    : t->conf->store_path,
+		.memory = i->memory,
+		.keep_going = i->keep_going,
+		.now = clock_wall_ms(),
+		.stop = t->stop,
+		.watcher = {t, show_progress, show_bad},
+	};
+	int rc = bulk_import(t->store, &settings, n);
+	explain_import(t, rc, n, settings.folder);
+	if (n->writing || (i->dry && !rc))
+		summarize_import(t, n, i->dry);
+	return rc;
 }
 
 int app_import(const struct app_import *i)
 {
 	struct transfer t;
+	struct acmedns_settings acmedns = {.zone = NULL};
 	struct bulk_import_result n = {.bad = 0};
 	int rc = open_transfer(&t, i->file, i->input, O_RDONLY);
-	rc = rc ? rc : open_for_import(&t);
-	if (!rc) {
-		const struct bulk_import_settings settings = {
-			.input = t.fd,
-			.zones = t.zones,
-			.zone_count = t.zone_count,
-			.folder = i->folder ? i->folder : t.conf->store_path,
-			.memory = i->memory,
-			.keep_going = i->keep_going,
-			.now = clock_wall_ms(),
-			.stop = t.stop,
-			.watcher = {&t, show_progress, show_bad},
-		};
-		rc = bulk_import(t.store, &settings, &n);
-		explain_import(&t, rc, &n, settings.folder);
-		if (n.writing)
-			summarize_import(&t, &n);
-	}
+	if (!rc && !i->input)
+		rc = open_acmedns(&t, i, &acmedns);
+	rc = rc ? rc : i->dry ? open_for_dry_run(&t) : open_for_import(&t);
+	rc = rc ? rc : import_lines(&t, i, &acmedns, &n);
 	int status = close_transfer(&t, rc, "cannot import");
 	return status ? status : n.bad ? APP_FAILED : APP_OK;
 }
@@ -297,11 +399,20 @@ static void explain_export(struct transfer *t, int rc, const struct bulk_export_
 			grouped(n->damaged, a), n->damaged == 1 ? " was" : "s were");
 }
 
+static void summarize_export(struct transfer *t, const struct bulk_export_result *n)
+{
+	char a[NUMBER], b[NUMBER];
+	fprintf(stderr, "exported %s delegate%s", grouped(n->exported, a), n->exported == 1 ? "" : "s");
+	if (n->deleted)
+		fprintf(stderr, " and %s deleted label%s", grouped(n->deleted, b),
+			n->deleted == 1 ? "" : "s");
+	fprintf(stderr, ", %lld s\n", seconds(t));
+}
+
 int app_export(const char *file, const char *output)
 {
 	struct transfer t;
 	struct bulk_export_result n = {.exported = 0};
-	char a[NUMBER];
 	int rc = open_transfer(&t, file, output, O_WRONLY | O_CREAT);
 	rc = rc ? rc : open_for_export(&t);
 	if (!rc) {
@@ -318,8 +429,7 @@ int app_export(const char *file, const char *output)
 		clear_progress(&t);
 		explain_export(&t, rc, &n);
 		if (!rc)
-			fprintf(stderr, "exported %s delegate%s, %lld s\n", grouped(n.exported, a),
-				n.exported == 1 ? "" : "s", seconds(&t));
+			summarize_export(&t, &n);
 	}
 	int status = close_transfer(&t, rc, "cannot export");
 	return status ? status : n.nameless || n.damaged ? APP_FAILED : APP_OK;

@@ -16,6 +16,13 @@ struct bulk_zone {
 	uint16_t id;      /* in the store */
 };
 
+enum { BULK_WHY = 320 }; /* a sentence about a line */
+
+struct bulk_why {
+	char name[BULK_WHY / 2];
+	char reason[BULK_WHY];
+};
+
 enum bulk_phase { BULK_READING, BULK_CHECKING, BULK_WRITING };
 
 /* Who is told how it goes. Any of the functions may be NULL. */
@@ -29,8 +36,19 @@ struct bulk_watcher {
 	void (*bad)(void *ctx, uint64_t line, const char *why);
 };
 
+/* Where lines come from that are not in a file. */
+struct bulk_source {
+	void *ctx;
+	/* The next line, as doc/data-format.md describes a delegate in the newest version, valid until the
+	 * next call. ERR_NOTFOUND: no more. ERR_INVALID: there is none for what is next, why->reason says
+	 * why. Other errors end the import. `name` says in either case what is next. */
+	int (*next)(void *ctx, const char **line, size_t *len, struct bulk_why *why);
+};
+
 struct bulk_import_settings {
-	int input; /* a file or a pipe, read to its end */
+	int input;                        /* a file or a pipe, read to its end */
+	const struct bulk_source *source; /* instead of it; NULL: there is none */
+	bool dry;                         /* check everything and write nothing */
 	const struct bulk_zone *zones;
 	size_t zone_count;
 	const char *folder; /* for temporary files, which need about as much room as the input, or less */
@@ -44,15 +62,18 @@ struct bulk_import_settings {
 enum { BULK_MEMORY_MIN = 8 << 20 };
 
 struct bulk_import_result {
-	uint64_t lines;    /* that describe a delegate, good or bad */
-	uint64_t imported; /* durable in the store */
+	uint64_t lines;    /* that describe a delegate or a deleted label, good or bad */
+	uint64_t imported; /* delegates durable in the store; of a dry run: that would be */
+	uint64_t deleted;  /* the same of deleted labels */
 	uint64_t there;    /* in the store already, and left as they are */
+	uint64_t gone;     /* deleted from the store, which no import undoes */
 	uint64_t bad;      /* reported to watcher.bad() */
 	bool writing;      /* it came to writing into the store */
 	bool unreadable;   /* ERR_SYSTEM is about the input, not about temporary files */
 };
 
-/* Reads all lines, checks them, and only then writes. Nobody else may write to the store. `out` is filled
+/* Reads all lines, checks them, and only then writes. Nobody else may write to the store (NULL, for a dry run
+ * only: there is none). `out` is filled
  * whatever is returned, and says what is in the store for good. An import that ended early can be repeated:
  * it goes on where it was.
  *
@@ -74,6 +95,7 @@ struct bulk_export_settings {
 
 struct bulk_export_result {
 	uint64_t exported;
+	uint64_t deleted;  /* labels of delegates that do not exist any more, written too */
 	uint64_t nameless; /* in zones that are not among those given: left out */
 	uint64_t damaged;  /* records that cannot be read: left out */
 };
@@ -86,3 +108,17 @@ struct bulk_export_result {
  * cannot be written, errno says why. ERR_STORE, ERR_NOMEM. */
 int bulk_export(struct store *s, const struct bulk_export_settings *settings,
 	struct bulk_export_result *out) MUST_USE;
+
+/* ---- a whole store, checked ---- */
+
+struct bulk_counts {
+	uint64_t delegates, deleted, keys, values, tokens, events;
+	uint64_t unowned; /* keys of delegates that do not exist: an import that was interrupted leaves them */
+};
+
+/* Does everything in the store fit together? Each name has its account, each account its keys, each delegate
+ * with values its entry among those to be swept; tokens, events and evidence can be read. The first thing that
+ * does not fit is said in `why`: ERR_STORE. Nobody may write meanwhile. ERR_CLOSED: `stop` became readable.
+ * ERR_NOMEM. */
+int bulk_check(struct store *s, int stop, const struct bulk_watcher *watcher, struct bulk_counts *out,
+	char why[static BULK_WHY]) MUST_USE;

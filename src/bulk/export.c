@@ -98,16 +98,46 @@ static int pass_over(struct dump *x, const uint8_t *key, size_t key_len)
 	return OK;
 }
 
+/* A label that is not to be given out again, here or wherever the lines are read. */
+static int put_deleted(struct dump *x, const struct delegate_id *id)
+{
+	const char *zone = zone_name(x, id->zone);
+	size_t len;
+	if (!zone)
+		return OK; /* nobody can ask for it */
+	int rc = make_room(x);
+	rc = rc ? rc : record_format_deleted(id, zone, x->buffer + x->filled, &len);
+	if (rc)
+		return rc;
+	x->filled += len;
+	x->result->deleted++;
+	return OK;
+}
+
+static int put_entry(struct dump *x, const uint8_t *key, size_t key_len, const uint8_t *name, size_t name_len)
+{
+	int rc = delegate_decode(x->view, key, key_len, name, name_len, &x->delegate);
+	if (rc == ERR_NOTFOUND) {
+		rc = delegate_decode_id(key, key_len, &x->delegate.id);
+		return rc ? rc : put_deleted(x, &x->delegate.id);
+	}
+	return rc ? rc : put_delegate(x);
+}
+
+static int put_end(struct dump *x)
+{
+	unsigned long long delegates = x->result->exported, deleted = x->result->deleted;
+	return deleted ? put_text(x, "{\"delegates\":%llu,\"deleted\":%llu}\n", delegates, deleted)
+		       : put_text(x, "{\"delegates\":%llu}\n", delegates);
+}
+
 static bool visit(void *ctx, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
 {
 	struct dump *x = ctx;
 	memcpy(x->last, key, key_len);
 	x->last_len = key_len;
 	x->steps++;
-	int rc = delegate_decode(x->view, key, key_len, value, value_len, &x->delegate);
-	rc = rc ? rc : put_delegate(x);
-	if (rc == ERR_NOTFOUND) /* a label that is not to be given out again */
-		rc = OK;
+	int rc = put_entry(x, key, key_len, value, value_len);
 	if (rc == ERR_STORE && !store_snapshot_broken(x->view))
 		rc = pass_over(x, key, key_len);
 	x->error = rc;
@@ -138,7 +168,7 @@ static int run(struct dump *x)
 {
 	int rc = put_text(x, "{\"format\":\"%s\",\"version\":%d}\n", bulk_format_name, BULK_FORMAT_VERSION);
 	rc = rc ? rc : walk(x);
-	rc = rc ? rc : put_text(x, "{\"delegates\":%llu}\n", (unsigned long long)x->result->exported);
+	rc = rc ? rc : put_end(x);
 	return rc ? rc : flush(x);
 }
 

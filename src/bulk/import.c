@@ -25,12 +25,14 @@ struct import {
 	enum bulk_phase phase;
 	/* the line being read */
 	uint64_t line;
+	int64_t version;         /* of the format; 0: not said */
+	char name[BULK_WHY / 2]; /* of what is next, where a source says so */
 	uint8_t account[SORTER_VALUE_MAX];
 	size_t account_len;
 	/* the transaction being filled */
 	struct store_txn *txn;
 	unsigned puts;
-	uint64_t named; /* delegates in it */
+	uint64_t named, marked; /* delegates and deleted labels in it */
 };
 
 /* ---- lines that are left out ---- */
@@ -116,6 +118,15 @@ static int sort_entry(void *ctx, enum store_table table, const void *key, size_t
 	}
 }
 
+/* A name without an account. */
+static int sort_deleted(struct import *m, const struct delegate_id *id)
+{
+	struct writer w = writer_over(m->account, sizeof m->account);
+	write_u16(&w, 0);
+	int rc = writer_finish(&w, &m->account_len);
+	return rc ? rc : delegate_encode_deleted(id, sort_entry, m);
+}
+
 /* What a file says about itself. With a header it must say at its end how many delegates it has, because a
  * pipe that breaks off looks like one that has ended. */
 struct frame {
@@ -128,31 +139,61 @@ static int take_record(struct import *m, struct frame *f, const struct record *r
 	bool after_end = f->end;
 	f->header |= r->kind == RECORD_HEADER;
 	f->end |= r->kind == RECORD_END;
-	m->result->lines += r->kind == RECORD_DELEGATE;
+	m->result->lines += r->kind == RECORD_DELEGATE || r->kind == RECORD_DELETED;
 	if (r->kind == RECORD_HEADER && r->number > BULK_FORMAT_VERSION)
 		return ERR_FORMAT;
+	if (r->kind == RECORD_HEADER)
+		m->version = (int64_t)r->number;
 	if (after_end)
 		return bulk_complain(why, "behind the line that says how many delegates there are");
 	if (r->kind == RECORD_HEADER && m->line != 1)
 		return bulk_complain(why, "a header that is not the first line");
-	if (r->kind == RECORD_END && r->number != m->result->lines)
+	if (r->kind == RECORD_END && r->number + r->deleted != m->result->lines)
 		return bulk_complain(why, "%llu delegates were to come before this line, and %llu did",
-			(unsigned long long)r->number, (unsigned long long)m->result->lines);
+			(unsigned long long)(r->number + r->deleted), (unsigned long long)m->result->lines);
+	m->account_len = 0;
+	if (r->kind == RECORD_DELETED)
+		return sort_deleted(m, &r->delegate.id);
 	return r->kind == RECORD_DELEGATE ? delegate_encode(&r->delegate, sort_entry, m) : OK;
 }
 
-/* ERR_INVALID: see `why`. Others as lines_next(). */
+/* The next line from the source, or else (l not NULL) from the file. */
+static int next_line(
+	struct import *m, struct lines *l, const char **line, size_t *len, char why[static BULK_WHY])
+{
+	const struct bulk_source *source = m->settings->source;
+	struct bulk_why said = {"", ""};
+	m->line++;
+	if (l)
+		return lines_next(l, line, len);
+	int rc = source->next(source->ctx, line, len, &said);
+	memcpy(m->name, said.name, sizeof m->name);
+	return rc == ERR_INVALID ? bulk_complain(why, "%s", said.reason) : rc;
+}
+
+/* ERR_INVALID: see `why`. Others as next_line(). */
 static int next_record(struct import *m, struct lines *l, struct record *r, char why[static BULK_WHY])
 {
-	const struct record_rules rules = {m->settings->zones, m->settings->zone_count, m->settings->now};
+	const struct record_rules rules = {
+		m->settings->zones, m->settings->zone_count, m->settings->now, m->version};
 	const char *line;
 	size_t len;
-	int rc = lines_next(l, &line, &len);
-	m->line = lines_number(l);
+	int rc = next_line(m, l, &line, &len, why);
 	m->result->unreadable = rc == ERR_SYSTEM;
 	if (rc == ERR_RANGE)
 		return bulk_complain(why, "longer than any delegate can be");
 	return rc ? rc : record_parse(line, len, &rules, r, why);
+}
+
+/* A line that is bad by itself. */
+static void report_read(struct import *m, const char *why)
+{
+	char named[BULK_WHY];
+	if (*m->name) {
+		bulk_complain(named, "%s: %s", m->name, why);
+		why = named;
+	}
+	report(m, m->line, why);
 }
 
 static int take_line(struct import *m, struct frame *f, struct lines *l, struct record *r)
@@ -163,7 +204,7 @@ static int take_line(struct import *m, struct frame *f, struct lines *l, struct 
 	m->result->lines += rc == ERR_INVALID;
 	rc = rc ? rc : take_record(m, f, r, why);
 	if (rc == ERR_INVALID) {
-		report(m, m->line, why);
+		report_read(m, why);
 		rc = OK;
 	}
 	return rc ? rc : step(m);
@@ -174,7 +215,9 @@ static int read_lines(struct import *m)
 	struct frame f = {false, false};
 	struct lines *l = NULL;
 	struct record *r = calloc(1, sizeof *r);
-	int rc = r ? lines_new(m->settings->input, m->settings->stop, &l) : ERR_NOMEM;
+	int rc = r ? OK : ERR_NOMEM;
+	if (!rc && !m->settings->source)
+		rc = lines_new(m->settings->input, m->settings->stop, &l);
 	while (!rc)
 		rc = take_line(m, &f, l, r);
 	if (rc == ERR_NOTFOUND)
@@ -210,22 +253,50 @@ static void remember(struct before *b, const struct sorted *e)
 	b->line = e->line;
 }
 
-/* A delegate may stand in the input once, and one that exists stays as it is. */
+/* As store_snapshot_get(), also where there is no store. */
+static int look_up(struct store_snapshot *v, enum store_table table, const struct sorted *e,
+	uint8_t out[static STORE_MAX_VALUE], size_t *len)
+{
+	return v ? store_snapshot_get(v, table, e->key, e->key_len, out, STORE_MAX_VALUE, len) : ERR_NOTFOUND;
+}
+
+/* Does the entry say that a delegate was deleted? It has no account then. */
+static bool says_deleted(const struct sorted *e)
+{
+	struct reader r = reader_over(e->value, e->value_len);
+	return read_u16(&r) == 0;
+}
+
+static int reject_name(struct import *m, const struct sorted *e, const char *what, uint64_t line)
+{
+	struct delegate_id id = {.label = ""};
+	char why[BULK_WHY];
+	int rc = delegate_decode_id(e->key, e->key_len, &id);
+	if (line)
+		bulk_complain(why, "\"%s\" is %s %llu", id.label, what, (unsigned long long)line);
+	else
+		bulk_complain(why, "\"%s\" %s", id.label, what);
+	return rc ? rc : reject(m, e->line, why);
+}
+
+/* A delegate may stand in the input once, and one that exists stays as it is; so does one that was deleted.
+ */
 static int check_name(struct import *m, struct store_snapshot *v, struct before *b, const struct sorted *e)
 {
-	uint8_t unused[STORE_MAX_VALUE];
-	char why[BULK_WHY];
+	uint8_t stored[STORE_MAX_VALUE];
 	size_t len;
-	if (same_key(b, e)) {
-		int rc = text_format(
-			why, sizeof why, "the same delegate as in line %llu", (unsigned long long)b->line);
-		return rc ? rc : reject(m, e->line, why);
-	}
+	if (same_key(b, e))
+		return reject_name(m, e, "the same delegate as in line", b->line);
 	remember(b, e);
-	int rc = store_snapshot_get(v, STORE_NAMES, e->key, e->key_len, unused, sizeof unused, &len);
+	int rc = look_up(v, STORE_NAMES, e, stored, &len);
 	if (rc)
 		return rc == ERR_NOTFOUND ? OK : rc;
-	m->result->there++;
+	bool gone = delegate_is_deleted(stored, len), to_be_gone = says_deleted(e);
+	if (to_be_gone && !gone)
+		return reject_name(
+			m, e, "exists in the store, which an import does not change; delete it there", 0);
+	m->result->there += gone == to_be_gone;
+	m->result->gone += gone && !to_be_gone;
 	return leave_out(m, e->line);
 }
 
@@ -253,7 +324,7 @@ static int check_key(struct import *m, struct store_snapshot *v, struct before *
 		rc = rc ? rc : reject_key(m, e->key, b->line, e->line);
 	}
 	remember(b, e);
-	rc = rc ? rc : store_snapshot_get(v, STORE_KEYS, e->key, e->key_len, stored, sizeof stored, &len);
+	rc = rc ? rc : look_up(v, STORE_KEYS, e, stored, &len);
 	if (rc)
 		return rc == ERR_NOTFOUND ? OK : rc;
 	if (delegate_same_owner(stored, len, e->value, e->value_len))
@@ -277,12 +348,12 @@ static int check_all(struct import *m, struct store_snapshot *v, struct sorter *
 
 static int check_lines(struct import *m)
 {
-	struct store_snapshot *v;
+	struct store_snapshot *v = NULL;
 	begin_phase(m, BULK_CHECKING, sorter_count(m->names) + sorter_count(m->keys));
-	int rc = store_snapshot_new(m->store, &v);
+	int rc = m->store ? store_snapshot_new(m->store, &v) : OK;
 	if (rc)
 		return rc;
-	rc = store_snapshot_renew(v);
+	rc = v ? store_snapshot_renew(v) : OK;
 	rc = rc ? rc : check_all(m, v, m->names, check_name);
 	rc = rc ? rc : check_all(m, v, m->keys, check_key);
 	store_snapshot_free(&v);
@@ -294,9 +365,12 @@ static int check_lines(struct import *m)
 static int commit(struct import *m)
 {
 	int rc = m->txn ? store_txn_commit(&m->txn) : OK;
-	if (!rc)
+	if (!rc) {
 		m->result->imported += m->named;
-	m->named = m->puts = 0;
+		m->result->deleted += m->marked;
+	}
+	m->named = m->marked = 0;
+	m->puts = 0;
 	return rc;
 }
 
@@ -327,8 +401,9 @@ static int write_name(struct import *m, const struct sorted *e)
 	const uint8_t *name = read_bytes(&r, name_len);
 	if (!account || !name)
 		return ERR_INVALID; /* cannot be: sort_entry() has put it together */
-	int rc = append(m, STORE_DELEGATES, e, account, account_len);
-	m->named++;
+	m->named += account_len > 0;
+	m->marked += account_len == 0;
+	int rc = account_len ? append(m, STORE_DELEGATES, e, account, account_len) : OK;
 	return rc ? rc : append(m, STORE_NAMES, e, name, name_len);
 }
 
@@ -359,14 +434,30 @@ static int write_lines(struct import *m)
 
 /* ---- all of it ---- */
 
+/* What would be written. */
+static int count_lines(struct import *m)
+{
+	struct sorted e;
+	int rc = sorter_begin(m->names);
+	while (!rc && !(rc = sorter_next(m->names, &e))) {
+		bool good = !is_left_out(m, e.line);
+		m->result->imported += good && !says_deleted(&e);
+		m->result->deleted += good && says_deleted(&e);
+		rc = step(m);
+	}
+	return rc == ERR_NOTFOUND ? OK : rc;
+}
+
 static int run(struct import *m)
 {
 	int rc = read_lines(m);
 	rc = rc ? rc : check_lines(m);
 	if (!rc && m->result->bad && !m->settings->keep_going)
 		rc = ERR_INVALID;
-	m->result->writing = !rc;
-	return rc ? rc : write_lines(m);
+	if (rc || m->settings->dry)
+		return rc ? rc : count_lines(m);
+	m->result->writing = true;
+	return write_lines(m);
 }
 
 int bulk_import(struct store *s, const struct bulk_import_settings *settings, struct bulk_import_result *out)

@@ -11,6 +11,9 @@
 
 const char bulk_format_name[] = "acme-delegate";
 
+/* Each step doubles the work of a login; 14 takes a second. What acme-dns writes has cost 10. */
+enum { BCRYPT_COST_MIN = 4, BCRYPT_COST_MAX = 14 };
+
 /* 9999-12-31T23:59:59.999Z: a number beyond it is in other units. */
 static const int64_t latest = 253402300799999;
 
@@ -19,6 +22,7 @@ struct reading {
 	const struct record_rules *rules;
 	struct record *out;
 	char *why;
+	int64_t version; /* of the format */
 };
 
 int bulk_complain(char why[static BULK_WHY], const char *format, ...)
@@ -42,13 +46,15 @@ struct member {
 	const char *name;
 	bool required;
 	member_read *read;
+	int64_t since; /* the version of the format that brought it; 0: the first */
 };
 
-static const struct member *find_member(const struct member *members, size_t count, const char *name)
+static const struct member *find_member(
+	const struct member *members, size_t count, const char *name, const struct reading *r)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(members[i].name, name) == 0)
-			return &members[i];
+			return members[i].since <= r->version ? &members[i] : NULL;
 	return NULL;
 }
 
@@ -63,7 +69,7 @@ static int read_object(
 		return bulk_complain(r->why, "not an object");
 	json_object_foreach((json_t *)object, name, value)
 	{
-		const struct member *m = find_member(members, count, name);
+		const struct member *m = find_member(members, count, name, r);
 		if (!m)
 			return bulk_complain(r->why, "unknown member \"%.60s\"", name);
 		seen |= 1u << (m - members);
@@ -148,13 +154,57 @@ static int read_sha256(const json_t *value, const char *name, void *into, struct
 	return OK;
 }
 
-static const struct member key_members[] = {
-	{"id", true, read_key_id}, {"created", true, read_key_created}, {"sha256", true, read_sha256}};
+/* Is it the form of a bcrypt digest, and is its cost one that may be asked of a server? */
+static bool is_bcrypt(const char *text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./";
+	if (strlen(text) != DELEGATE_BCRYPT_LEN || memcmp(text, "$2", 2) != 0 || !strchr("aby", text[2]) ||
+		text[3] != '$' || text[6] != '$' || strspn(text + 7, alphabet) != DELEGATE_BCRYPT_LEN - 7)
+		return false;
+	int cost = 10 * (text[4] - '0') + text[5] - '0';
+	return text[4] >= '0' && text[4] <= '9' && text[5] >= '0' && text[5] <= '9' &&
+	       cost >= BCRYPT_COST_MIN && cost <= BCRYPT_COST_MAX;
+}
+
+static int read_bcrypt(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	struct delegate_stored_key *key = into;
+	const char *text = read_text(value, name, r);
+	if (!text)
+		return ERR_INVALID;
+	/* It is not shown: it may be somebody's secret that stands in the wrong place. */
+	if (!is_bcrypt(text))
+		return bulk_complain(r->why,
+			"keys: bcrypt is not \"$2a$\", a cost of %02d to %02d, \"$\" and 53 characters",
+			BCRYPT_COST_MIN, BCRYPT_COST_MAX);
+	key->hash = DELEGATE_BCRYPT;
+	memcpy(key->bcrypt, text, sizeof key->bcrypt);
+	return OK;
+}
+
+static int read_retiring(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	if (!json_is_boolean(value))
+		return bulk_complain(r->why, "keys: %s is neither true nor false", name);
+	((struct delegate_stored_key *)into)->retiring = json_is_true(value);
+	return OK;
+}
+
+static const struct member key_members[] = {{"id", true, read_key_id, 0},
+	{"created", true, read_key_created, 0}, {"sha256", false, read_sha256, 0},
+	{"bcrypt", false, read_bcrypt, 2}, {"retiring", false, read_retiring, 2}};
 
 static int read_key(const json_t *value, const char *name, void *into, struct reading *r)
 {
 	(void)name;
-	return read_object(value, key_members, sizeof key_members / sizeof *key_members, into, r);
+	*(struct delegate_stored_key *)into = (struct delegate_stored_key){.hash = DELEGATE_SHA256};
+	int rc = read_object(value, key_members, sizeof key_members / sizeof *key_members, into, r);
+	bool sha256 = json_object_get(value, "sha256"), bcrypt = json_object_get(value, "bcrypt");
+	if (!rc && !sha256 && !bcrypt)
+		return bulk_complain(r->why, "keys: the member \"sha256\" is missing");
+	if (!rc && sha256 && bcrypt)
+		return bulk_complain(r->why, "keys: both sha256 and bcrypt");
+	return rc;
 }
 
 static int read_value_text(const json_t *value, const char *name, void *into, struct reading *r)
@@ -176,7 +226,7 @@ static int read_expiry(const json_t *value, const char *name, void *into, struct
 }
 
 static const struct member value_members[] = {
-	{"value", true, read_value_text}, {"expiry", true, read_expiry}};
+	{"value", true, read_value_text, 0}, {"expiry", true, read_expiry, 0}};
 
 static int read_value(const json_t *value, const char *name, void *into, struct reading *r)
 {
@@ -238,10 +288,15 @@ static int read_keys(const json_t *value, const char *name, void *into, struct r
 	struct delegate *d = into;
 	int rc = read_array(
 		value, name, DELEGATE_MAX_KEYS, &d->key_count, d->keys, sizeof d->keys[0], read_key, r);
-	for (size_t i = 1; !rc && i < d->key_count; i++)
-		if (memcmp(d->keys[i].id, d->keys[0].id, DELEGATE_KEY_ID_SIZE) == 0)
+	size_t retiring = 0;
+	for (size_t i = 0; !rc && i < d->key_count; i++) {
+		retiring += d->keys[i].retiring;
+		if (i && memcmp(d->keys[i].id, d->keys[0].id, DELEGATE_KEY_ID_SIZE) == 0)
 			rc = bulk_complain(r->why, "keys: the same ID twice");
+	}
 	_Static_assert(DELEGATE_MAX_KEYS == 2, "each is compared with the first");
+	if (!rc && retiring && d->key_count - retiring != 1)
+		rc = bulk_complain(r->why, "keys: one is retiring, and there is not one other that is not");
 	return rc;
 }
 
@@ -269,14 +324,52 @@ static int read_values(const json_t *value, const char *name, void *into, struct
 	return rc ? rc : check_values(set, r);
 }
 
+static int read_alias(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	char clean[DELEGATE_ALIAS_MAX + 1];
+	const char *text = read_text(value, name, r);
+	if (!text)
+		return ERR_INVALID;
+	if (text_format(clean, sizeof clean, "%s", text) || !delegate_alias_clean(clean) ||
+		strcmp(clean, text) != 0)
+		return bulk_complain(r->why,
+			"aliases: \"%.60s\" is not a host name in lower case without a final dot", text);
+	memcpy(into, clean, sizeof clean);
+	return OK;
+}
+
+static int read_aliases(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	struct delegate_aliases *a = &((struct delegate *)into)->aliases;
+	int rc = read_array(
+		value, name, DELEGATE_MAX_ALIASES, &a->count, a->names, sizeof a->names[0], read_alias, r);
+	for (size_t i = 1; !rc && i < a->count; i++)
+		for (size_t j = 0; !rc && j < i; j++)
+			if (strcmp(a->names[i], a->names[j]) == 0)
+				rc = bulk_complain(r->why, "aliases: the same name twice");
+	return rc;
+}
+
 static const struct member delegate_members[] = {
-	{"zone", true, read_zone},
-	{"label", true, read_label},
-	{"created", true, read_created},
-	{"allow", false, read_allow},
-	{"keys", true, read_keys},
-	{"values", false, read_values},
+	{"zone", true, read_zone, 0},
+	{"label", true, read_label, 0},
+	{"created", true, read_created, 0},
+	{"allow", false, read_allow, 0},
+	{"aliases", false, read_aliases, 2},
+	{"keys", true, read_keys, 0},
+	{"values", false, read_values, 0},
 };
+
+/* ---- a label that is not to be given out again ---- */
+
+static int read_deleted(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	(void)into;
+	return json_is_true(value) ? OK : bulk_complain(r->why, "%s: not true", name);
+}
+
+static const struct member deleted_members[] = {
+	{"zone", true, read_zone, 0}, {"label", true, read_label, 0}, {"deleted", true, read_deleted, 2}};
 
 /* ---- header and end ---- */
 
@@ -298,8 +391,19 @@ static int read_count(const json_t *value, const char *name, void *into, struct 
 	return rc;
 }
 
-static const struct member header_members[] = {{"format", true, read_format}, {"version", true, read_count}};
-static const struct member end_members[] = {{"delegates", true, read_count}};
+static int read_deleted_count(const json_t *value, const char *name, void *into, struct reading *r)
+{
+	int64_t n = 0;
+	int rc = read_number(value, name, &n, r);
+	if (!rc)
+		((struct record *)into)->deleted = (uint64_t)n;
+	return rc;
+}
+
+static const struct member header_members[] = {
+	{"format", true, read_format, 0}, {"version", true, read_count, 0}};
+static const struct member end_members[] = {
+	{"delegates", true, read_count, 0}, {"deleted", false, read_deleted_count, 2}};
 
 /* A header of a newer version may have more members: only its version counts then. */
 static int read_header(const json_t *object, struct reading *r)
@@ -319,10 +423,17 @@ static int read_record(const json_t *object, struct reading *r)
 		return read_header(object, r);
 	if (json_object_get(object, "delegates")) {
 		r->out->kind = RECORD_END;
-		return read_object(object, end_members, 1, r->out, r);
+		r->out->deleted = 0;
+		return read_object(object, end_members, 2, r->out, r);
+	}
+	d->allow.count = d->aliases.count = d->key_count = d->values.count = d->history.count = 0;
+	d->created = 0;
+	if (json_object_get(object, "deleted") && r->version >= 2) {
+		r->out->kind = RECORD_DELETED;
+		return read_object(
+			object, deleted_members, sizeof deleted_members / sizeof *deleted_members, d, r);
 	}
 	r->out->kind = RECORD_DELEGATE;
-	d->allow.count = d->key_count = d->values.count = 0;
 	return read_object(
 		object, delegate_members, sizeof delegate_members / sizeof *delegate_members, d, r);
 }
@@ -330,7 +441,7 @@ static int read_record(const json_t *object, struct reading *r)
 int record_parse(const char *line, size_t len, const struct record_rules *rules, struct record *out,
 	char why[static BULK_WHY])
 {
-	struct reading r = {rules, out, why};
+	struct reading r = {rules, out, why, rules->version ? rules->version : BULK_FORMAT_VERSION};
 	json_error_t error;
 	why[0] = 0;
 	if (!len)

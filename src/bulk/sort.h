@@ -9,7 +9,7 @@
 
 #include "util/error.h"
 
-enum { SORTER_KEY_MAX = 128, SORTER_VALUE_MAX = 4096 };
+enum { SORTER_KEY_MAX = 128, SORTER_VALUE_MAX = 8192 };
 
 struct sorter;
 

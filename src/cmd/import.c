@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
 #include "cmd/cmd.h"
@@ -9,6 +10,7 @@
 
 static const char usage[] =
 	"Usage: acme-delegate import [OPTION...] INPUT\n"
+	"       acme-delegate import [OPTION...] acme-dns (--sqlite FILE | --postgres URL) [--zone ZONE]\n"
 	"\n"
 	"Reads delegates with their keys and values, one JSON object a line as \"acme-delegate export\" writes\n"
 	"them, into the store of the configuration. INPUT \"-\" is standard input. The server must not be running.\n"
@@ -18,7 +20,14 @@ static const char usage[] =
 	"  -m, --memory MIB     memory to sort in, 8 to 65536 (default 256)\n"
 	"  -t, --tmpdir FOLDER  for temporary files (default: the store's folder); they take a bit less than the\n"
 	"                       input, and the account the server runs as must be able to write there\n"
+	"  -n, --dry-run        say what would be imported, and write nothing; the server may be running\n"
 	"  -h, --help           this text\n"
+	"\n"
+	"Accounts of acme-dns, with their keys, networks and values, while acme-dns goes on running:\n"
+	"      --sqlite FILE    its database file (connection = ... in its config.cfg)\n"
+	"      --postgres URL   postgres://USER@HOST:PORT/DATABASE; a password in it can be seen by every account\n"
+	"                       of the machine, so set PGPASSWORD or write it to ~/.pgpass instead\n"
+	"  -z, --zone ZONE      the zone they belong to, if the configuration has several\n"
 	"\n"
 	"All lines are checked before anything is written; the first 20 that are bad are shown. A delegate that\n"
 	"exists stays as it is. An import that was interrupted is completed by running it again.\n"
@@ -51,6 +60,18 @@ static int read_option(int o, struct app_import *i)
 		return OPTIONS_GO_ON;
 	case 'm':
 		return read_memory(optarg, &i->memory);
+	case 'n':
+		i->dry = true;
+		return OPTIONS_GO_ON;
+	case 'z':
+		i->zone = optarg;
+		return OPTIONS_GO_ON;
+	case 'S':
+		i->sqlite = optarg;
+		return OPTIONS_GO_ON;
+	case 'P':
+		i->postgres = optarg;
+		return OPTIONS_GO_ON;
 	case 't':
 		i->folder = optarg;
 		return OPTIONS_GO_ON;
@@ -60,14 +81,34 @@ static int read_option(int o, struct app_import *i)
 	}
 }
 
+/* A file of the name "acme-dns" is read as ./acme-dns. */
+static bool choose_input(const char *name, struct app_import *i)
+{
+	bool acmedns = strcmp(name, "acme-dns") == 0;
+	i->input = acmedns ? NULL : name;
+	if (acmedns && !i->sqlite == !i->postgres) {
+		fputs("acme-delegate import acme-dns: one of --sqlite FILE and --postgres URL is needed\n",
+			stderr);
+		return false;
+	}
+	if (!acmedns && (i->sqlite || i->postgres || i->zone)) {
+		fputs("acme-delegate import: --sqlite, --postgres and --zone are for \"import acme-dns\"\n",
+			stderr);
+		return false;
+	}
+	return true;
+}
+
 int cmd_import(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"keep-going", no_argument, NULL, 'k'}, {"memory", required_argument, NULL, 'm'},
-		{"tmpdir", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
+		{"tmpdir", required_argument, NULL, 't'}, {"dry-run", no_argument, NULL, 'n'},
+		{"zone", required_argument, NULL, 'z'}, {"sqlite", required_argument, NULL, 'S'},
+		{"postgres", required_argument, NULL, 'P'}, {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
 	struct app_import i = {.memory = APP_IMPORT_MEMORY};
-	for (int o; (o = getopt_long(argc, argv, "c:km:t:h", options, NULL)) != -1;) {
+	for (int o; (o = getopt_long(argc, argv, "c:km:t:nz:h", options, NULL)) != -1;) {
 		int status = read_option(o, &i);
 		if (status != OPTIONS_GO_ON)
 			return status;
@@ -76,6 +117,7 @@ int cmd_import(int argc, char **argv)
 		fputs("acme-delegate import: one INPUT is needed; \"-\" is standard input\n", stderr);
 		return APP_USAGE;
 	}
-	i.input = argv[optind];
+	if (!choose_input(argv[optind], &i))
+		return APP_USAGE;
 	return app_import(&i);
 }

@@ -134,6 +134,27 @@ typedef int delegate_emit(void *ctx, enum store_table table, const void *key, si
  * the same key. ERR_RANGE: too many of something; whatever emit() returns. */
 int delegate_encode(const struct delegate *d, delegate_emit *emit, void *ctx) MUST_USE;
 
+/* The same for the mark that a deleted delegate leaves, which keeps its label from being given out again: one
+ * entry of STORE_NAMES. */
+int delegate_encode_deleted(const struct delegate_id *id, delegate_emit *emit, void *ctx) MUST_USE;
+
+/* Whose entry of STORE_NAMES or STORE_DELEGATES has this key. ERR_STORE: nobody's. */
+int delegate_decode_id(const uint8_t *key, size_t key_len, struct delegate_id *out) MUST_USE;
+
+/* Is this value of an entry of STORE_NAMES the mark of a deleted delegate? */
+bool delegate_is_deleted(const uint8_t *name, size_t name_len);
+
+/* Do the entries of STORE_NAMES, STORE_DELEGATES, STORE_KEYS and STORE_EXPIRY fit together? For an entry as a
+ * walk gives it. ERR_NOTFOUND: (key) its delegate does not exist, or does not know it. ERR_STORE: it does not
+ * fit. */
+int delegate_check_name(struct store_snapshot *v, const uint8_t *key, size_t key_len, const uint8_t *name,
+	size_t name_len, struct delegate *out) MUST_USE;
+int delegate_check_account(struct store_snapshot *v, const uint8_t *key, size_t key_len,
+	const uint8_t *account, size_t len) MUST_USE;
+int delegate_check_key(struct store_snapshot *v, const uint8_t *id, size_t id_len, const uint8_t *record,
+	size_t len) MUST_USE;
+int delegate_check_expiry(const uint8_t *entry, size_t len) MUST_USE;
+
 /* Do two entries of STORE_KEYS belong to the same delegate? Also false if either is damaged. */
 bool delegate_same_owner(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len) MUST_USE;
 

@@ -2,6 +2,7 @@
 #include "util/secure.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -50,6 +51,34 @@ int secure_uuid(uint8_t out[static 16])
 int secure_sha256(const void *data, size_t len, uint8_t out[static SECURE_DIGEST_SIZE])
 {
 	return gnutls_hash_fast(GNUTLS_DIG_SHA256, data, len, out) < 0 ? ERR_SYSTEM : OK;
+}
+
+struct secure_hash {
+	gnutls_hash_hd_t handle;
+};
+
+int secure_hash_new(struct secure_hash **out)
+{
+	*out = calloc(1, sizeof **out);
+	if (*out && gnutls_hash_init(&(*out)->handle, GNUTLS_DIG_SHA256) == 0)
+		return OK;
+	free(*out);
+	*out = NULL;
+	return ERR_SYSTEM;
+}
+
+int secure_hash_add(struct secure_hash *h, const void *data, size_t len)
+{
+	return gnutls_hash(h->handle, data, len) < 0 ? ERR_SYSTEM : OK;
+}
+
+void secure_hash_end(struct secure_hash **h, uint8_t *digest)
+{
+	if (!*h)
+		return;
+	gnutls_hash_deinit((*h)->handle, digest);
+	free(*h);
+	*h = NULL;
 }
 
 bool secure_equal(const void *a, const void *b, size_t len)

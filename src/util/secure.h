@@ -25,6 +25,13 @@ int secure_uuid(uint8_t out[static 16]) MUST_USE;
 /* ERR_SYSTEM: the crypto library failed. */
 int secure_sha256(const void *data, size_t len, uint8_t out[static SECURE_DIGEST_SIZE]) MUST_USE;
 
+/* SHA-256 of what comes in parts. Begin with secure_hash_new(); secure_hash_end() frees it, also where the
+ * digest is not wanted (NULL). ERR_SYSTEM as above. */
+struct secure_hash;
+int secure_hash_new(struct secure_hash **out) MUST_USE;
+int secure_hash_add(struct secure_hash *h, const void *data, size_t len) MUST_USE;
+void secure_hash_end(struct secure_hash **h, uint8_t *digest); /* accepts NULL inside; sets it to NULL */
+
 /* True when the two are equal; the time taken depends on `len` only. */
 bool secure_equal(const void *a, const void *b, size_t len) MUST_USE;
 

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const struct bulk_zone zones[] = {{"auth.example.org", 7}};
-static const struct record_rules rules = {zones, 1, 1000};
+static const struct record_rules rules = {zones, 1, 1000, 0};
 
 static void require(bool holds)
 {

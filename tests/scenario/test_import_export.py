@@ -23,7 +23,7 @@ import harness
 from harness import BINARY, IS_ROOT, USER, ZONE, assert_clean, environment, make_folder, poll, run, value
 from test_faults import fill, own_mounts, small_disk  # noqa: F401  fixtures
 
-HEADER = {"format": "acme-delegate", "version": 1}
+HEADER = {"format": "acme-delegate", "version": 2}
 MANY = 75_000
 HOUR = 3_600_000
 MIB = 1 << 20
@@ -267,7 +267,7 @@ def test_a_file_that_breaks_off_is_refused(make_server):
 
 def test_a_newer_format_is_refused_as_a_whole(make_server):
     one = make_server()
-    done, _ = do_import(one, dump([HEADER | {"version": 2, "more": 1}, made_up()]), "--keep-going")
+    done, _ = do_import(one, dump([HEADER | {"version": 3, "more": 1}, made_up()]), "--keep-going")
     assert done.returncode == 1 and "newer version" in done.stderr
     assert delegates_of(export(one)) == []
 

@@ -119,7 +119,7 @@ static void expect_export(const char *expected)
 	free(text);
 }
 
-#define HEADER  "{\"format\":\"acme-delegate\",\"version\":1}\n"
+#define HEADER  "{\"format\":\"acme-delegate\",\"version\":2}\n"
 #define END(n)  "{\"delegates\":" #n "}\n"
 #define HEX     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define KEY(k)  "{\"id\":\"" #k "1234567-89ab-4cde-8f01-23456789abcd\",\"created\":5,\"sha256\":\"" HEX "\"}"
@@ -193,7 +193,7 @@ static void a_delegate_stands_once_in_the_input(void **state)
 	(void)state;
 	struct bulk_import_result n;
 	assert_int_equal(import(D("a", KEY(0)) D("b", KEY(1)) D("a", KEY(2)), true, &n), OK);
-	assert_string_equal(complaints, "3: the same delegate as in line 1\n");
+	assert_string_equal(complaints, "3: \"a\" is the same delegate as in line 1\n");
 	expect_export(HEADER D("a", KEY(0)) D("b", KEY(1)) END(2));
 }
 
@@ -240,7 +240,7 @@ static void an_input_that_breaks_off_is_noticed(void **state)
 		assert_int_equal(import(cases[i].text, false, &n), ERR_INVALID);
 		assert_true(strncmp(complaints, cases[i].why, strlen(cases[i].why)) == 0);
 	}
-	assert_int_equal(import("{\"format\":\"acme-delegate\",\"version\":2}\n", true, &n), ERR_FORMAT);
+	assert_int_equal(import("{\"format\":\"acme-delegate\",\"version\":3}\n", true, &n), ERR_FORMAT);
 	expect_export(HEADER END(0));
 	assert_int_equal(import(HEADER END(0), false, &n), OK);
 	assert_int_equal(import("", false, &n), OK); /* lines written by hand, of which there are none */
