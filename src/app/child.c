@@ -127,10 +127,13 @@ static int keep_index(struct supervisor *s, enum role role)
 	return OK;
 }
 
-static struct dns_counters *counters_for(const struct supervisor *s, const struct child *c)
+static struct dns_memory memory_for(const struct supervisor *s, const struct child *c)
 {
 	unsigned process = c->role == ROLE_DOT ? s->sockets->workers : c->index;
-	return counters_of(&s->counters, c->generation, process);
+	return (struct dns_memory){.index = s->index,
+		.counters = counters_of(&s->counters, c->generation, process),
+		.witness = s->witness,
+		.ring = counters_place(&s->counters, c->generation, process)};
 }
 
 /* Who does not answer DNS can forge no cookies; who is not the keeper has not even the digest of the
@@ -143,15 +146,19 @@ static void keep_memory(struct supervisor *s, enum role role)
 	if (role == ROLE_KEEPER)
 		return;
 	secure_wipe(s->settings.operator_digest, sizeof s->settings.operator_digest);
-	if (!dns)
-		counters_free(&s->counters);
+	if (dns)
+		return;
+	counters_free(&s->counters);
+	witness_free(&s->witness);
 }
 
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	struct dns_sockets dns = dns_sockets_of(s, c);
+	const struct dns_memory memory = memory_for(s, c);
 	const struct keeper_inheritance keeper = {.index = s->index,
 		.counters = &s->counters,
+		.witness = s->witness,
 		.admin = s->sockets->admin.fd,
 		.channels = in->channels,
 		.channel_count = in->channel_count,
@@ -161,7 +168,7 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 		return keeper_process_run(&s->settings, &keeper, in->stop);
 	case ROLE_DNS:
 	case ROLE_DOT:
-		return dns_process_run(&s->settings, &dns, s->index, counters_for(s, c), in->stop);
+		return dns_process_run(&s->settings, &dns, &memory, in->stop);
 	default:
 		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
 	}

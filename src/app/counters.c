@@ -33,5 +33,10 @@ struct dns_counters *counters_of(const struct counters *c, unsigned generation, 
 {
 	if (!c->slots || process >= c->processes)
 		return NULL;
-	return &c->slots[generation % COUNTERS_GENERATIONS * c->processes + process];
+	return &c->slots[counters_place(c, generation, process)];
+}
+
+unsigned counters_place(const struct counters *c, unsigned generation, unsigned process)
+{
+	return generation % COUNTERS_GENERATIONS * c->processes + process;
 }

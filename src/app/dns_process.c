@@ -169,19 +169,32 @@ static struct dns_settings dns_settings_of(const struct settings *s, unsigned wo
 		.counters = n};
 }
 
-int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
-	struct dns_counters *n, int stop)
+static void note(
+	void *ctx, uint16_t zone, const uint8_t *label, size_t len, const struct address *client, int64_t now)
 {
+	witness_note(ctx, zone, label, len, client, now);
+}
+
+int dns_process_run(
+	const struct settings *s, const struct dns_sockets *k, const struct dns_memory *m, int stop)
+{
+	struct dns_counters *n = m->counters;
+	struct witness_writer *witness = NULL;
 	struct dns_process p = {.store_path = s->conf->store_path,
-		.delegates = {x, pin_snapshot, &p},
+		.delegates = {m->index, pin_snapshot, &p},
 		.counters = n,
 		.reported = n ? n->limited : 0};
-	const struct dns_settings dns = dns_settings_of(s, k->workers, n);
+	struct dns_settings dns = dns_settings_of(s, k->workers, n);
 	const struct conf_api *api = &s->conf->api;
 	struct tls_context *tls = NULL;
-	int rc = dns_answerer_new(&dns, &p.answerer);
+	int rc = m->witness ? witness_writer_new(m->witness, m->ring, &witness) : OK;
 	if (rc)
 		return rc;
+	if (witness)
+		dns.witness = (struct dns_witness){note, witness};
+	rc = dns_answerer_new(&dns, &p.answerer);
+	if (rc)
+		goto free_witness;
 	/* Only who serves TLS reads the key, and before the sandbox is entered. */
 	if (k->tls_count)
 		rc = tls_context_new(api->tls_certificate, api->tls_key, "dot", &tls);
@@ -195,5 +208,7 @@ int dns_process_run(const struct settings *s, const struct dns_sockets *k, const
 out:
 	tls_context_free(&tls);
 	dns_answerer_free(&p.answerer);
+free_witness:
+	witness_writer_free(&witness);
 	return rc;
 }

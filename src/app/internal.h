@@ -9,6 +9,7 @@
 
 #include "app/app.h"
 #include "delegate/index.h"
+#include "delegate/witness.h"
 #include "dns/dns.h"
 #include "keeper/keeper.h"
 
@@ -81,6 +82,8 @@ int counters_new(unsigned processes, struct counters *out) MUST_USE;
 void counters_free(struct counters *c); /* accepts the zero state */
 /* NULL: there is none. */
 struct dns_counters *counters_of(const struct counters *c, unsigned generation, unsigned process);
+/* The place of a process among all; its ring of evidence has the same number. */
+unsigned counters_place(const struct counters *c, unsigned generation, unsigned process);
 
 /* ---- sockets.c: every listening socket, bound once ---- */
 
@@ -147,14 +150,22 @@ enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API
  * out and said once. */
 int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
 
-/* ---- the bodies of the children; each returns when `stop` is readable. `x`, `n`: may be NULL ---- */
+/* ---- the bodies of the children; each returns when `stop` is readable ---- */
 
-int dns_process_run(const struct settings *s, const struct dns_sockets *k, const struct delegate_index *x,
-	struct dns_counters *n, int stop) MUST_USE;
+/* What a dns process shares with others. Any of them may be NULL. */
+struct dns_memory {
+	const struct delegate_index *index;
+	struct dns_counters *counters;
+	struct witness *witness;
+	unsigned ring; /* its own */
+};
+int dns_process_run(
+	const struct settings *s, const struct dns_sockets *k, const struct dns_memory *m, int stop) MUST_USE;
 struct keeper_inheritance {
 	struct delegate_index *index; /* NULL: none */
 	const struct counters *counters;
-	int admin; /* listening socket; -1: none */
+	struct witness *witness; /* NULL: none */
+	int admin;               /* listening socket; -1: none */
 	const int *channels;
 	size_t channel_count;
 	int control;

@@ -52,6 +52,7 @@ int keeper_process_run(const struct settings *s, const struct keeper_inheritance
 		.registration_mode = api->registration_mode,
 		.per_address_per_hour = api->registration_per_address_per_hour,
 		.per_day = api->registration_per_day,
+		.failed_login_delay = (uint32_t)api->failed_login_delay,
 		.events_keep = s->conf->admin.events,
 		.version = VERSION,
 		.count_queries = count_queries,
@@ -60,6 +61,7 @@ int keeper_process_run(const struct settings *s, const struct keeper_inheritance
 		.channel_count = in->channel_count,
 		.control = in->control,
 		.stop = stop,
+		.witness = in->witness,
 		.admin = in->admin,
 		.admin_group = s->conf->admin.group != NULL,
 	};

@@ -321,6 +321,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		log_warning("app",
 			"no shared memory for the index: answers come from the store, which is slower");
 	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
+	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
@@ -336,6 +337,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	settings_free(&s.settings);
 	delegate_index_free(&s.index);
 	counters_free(&s.counters);
+	witness_free(&s.witness);
 	if (s.child_status >= 0)
 		return s.child_status;
 	if (s.control >= 0)

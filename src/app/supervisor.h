@@ -30,8 +30,9 @@ struct supervisor {
 	const struct sockets *sockets;
 	struct delegate_index *index; /* NULL: there is none */
 	struct counters counters;
-	unsigned generation;    /* of children: each reload makes one */
-	struct child *children; /* those in service, and those that are leaving */
+	struct witness *witness; /* NULL: nobody notes who asked */
+	unsigned generation;     /* of children: each reload makes one */
+	struct child *children;  /* those in service, and those that are leaving */
 	int signal_fd;
 	int control; /* to the running keeper; -1: none */
 	bool stopping;

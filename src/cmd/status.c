@@ -51,7 +51,7 @@ static void print_counts(const struct ipc_report *r)
 	printf("queries       %" PRIu64 " UDP, %" PRIu64 " TCP, %" PRIu64 " TLS; %" PRIu64
 	       " dropped, %" PRIu64 " answers limited\n",
 		r->queries_udp, r->queries_tcp, r->queries_tls, r->queries_dropped, r->replies_limited);
-	printf("evidence      %s noted", admin_plural(r->evidence, "query", a));
+	printf("evidence      %" PRIu64 " noted", r->evidence);
 	printf(r->evidence_lost ? ", %" PRIu64 " not\n" : "\n", r->evidence_lost);
 	printf("events        %" PRIu64 " kept\n", r->events_last ? r->events_last - r->events_first + 1 : 0);
 }

@@ -81,6 +81,7 @@ struct conf_api {
 	enum conf_registration_mode registration_mode;
 	uint32_t registration_per_address_per_hour; /* 0: no limit */
 	uint32_t registration_per_day;              /* over all addresses; 0: no limit */
+	int64_t failed_login_delay;                 /* milliseconds, at most; 0: none */
 };
 
 struct conf_admin {

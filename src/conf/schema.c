@@ -267,6 +267,14 @@ static const struct row api_rows[] = {
 		.max = 256,
 		.fallback = "",
 		.prose = "Only these may say in X-Forwarded-For whom they speak for."},
+	{.key = "failed_login_delay",
+		.kind = KIND_DURATION,
+		FIELD(conf, api.failed_login_delay),
+		.fallback = "2s",
+		.max = 10,
+		.prose =
+			"How long at most a refused key is kept waiting for its answer, so that guessing is slow; "
+			"a right key never waits. 0s is no delay."},
 	{.key = "registration",
 		.kind = KIND_TABLE,
 		.table = &registration_table,

@@ -100,6 +100,8 @@ static void answer_values(struct dns_work *w)
 		.size = (uint32_t)(a->values.count * DNS_RDATA_SIZE),
 		.rdata = (knot_rdata_t *)a->rdata};
 	put_answer(w, &txt);
+	if (w->type == KNOT_RRTYPE_TXT)
+		w->shown = w->name.wire + w->name.start[w->name.labels - w->zone->labels - 1u];
 }
 
 /* RFC 4892: one TXT record about this server, not to be cached. */
@@ -243,6 +245,8 @@ size_t dns_answer_generally(
 	size_t len = dns_reply_finish(r);
 	if (len)
 		dns_count_reply(a->counters, r->rcode, r->truncated);
+	if (len && w.shown && !r->truncated && r->rcode == KNOT_RCODE_NOERROR)
+		dns_testify(a, q, w.zone->id, w.shown + 1, w.shown[0]);
 	return len;
 }
 
@@ -265,6 +269,8 @@ static size_t answer_plainly(
 		len = dns_plain_write(p, err ? NULL : &a->values, out, limit);
 	if (len)
 		dns_count_reply(a->counters, err ? KNOT_RCODE_NXDOMAIN : KNOT_RCODE_NOERROR, limited);
+	if (len && !err && !limited && p->type == KNOT_RRTYPE_TXT && a->values.count)
+		dns_testify(a, q, p->zone->id, p->name.label, p->name.len);
 	*charged = true;
 	return len;
 }

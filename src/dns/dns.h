@@ -47,6 +47,13 @@ struct dns_cookie_secrets {
 	uint8_t secrets[DNS_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE]; /* the first makes cookies */
 };
 
+/* Is told when a TXT query has been answered with values of a delegate, whole. */
+struct dns_witness {
+	void (*note)(void *ctx, uint16_t zone, const uint8_t *label, size_t len, const struct address *client,
+		int64_t now);
+	void *ctx;
+};
+
 struct dns_settings {
 	const struct dns_zones *zones;
 	const char *nsid, *identity, *version;    /* NULL: not told; no longer than conf.h says */
@@ -59,6 +66,7 @@ struct dns_settings {
 	size_t unlimited_count;
 	int64_t tcp_idle;              /* milliseconds, told to clients (RFC 7828); 0: not told */
 	struct dns_counters *counters; /* NULL: nobody reads them */
+	struct dns_witness witness;    /* note NULL: nobody wants to know */
 };
 
 /* Everything that the settings point to must outlive it. ERR_NOMEM, ERR_SYSTEM (no random bytes). */

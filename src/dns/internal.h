@@ -283,11 +283,12 @@ struct dns_work {
 	const struct dns_zone *zone;
 	struct dns_name name; /* the QNAME, later the target of a CNAME */
 	uint16_t type;
-	const char *told; /* what class CH is told about this server; NULL: class IN */
-	unsigned links;   /* CNAMEs followed */
-	bool glue;        /* the answer is the NS set of the apex */
-	bool denied;      /* name or type does not exist */
-	bool charged;     /* the limit was looked at, and is not reached */
+	const char *told;     /* what class CH is told about this server; NULL: class IN */
+	unsigned links;       /* CNAMEs followed */
+	bool glue;            /* the answer is the NS set of the apex */
+	bool denied;          /* name or type does not exist */
+	bool charged;         /* the limit was looked at, and is not reached */
+	const uint8_t *shown; /* length and label of the delegate whose values are in the reply; NULL: none */
 };
 
 typedef enum dns_step dns_stage(struct dns_work *w);
@@ -312,6 +313,16 @@ enum dns_step dns_check(struct dns_work *w);
 static inline void dns_count_query(struct dns_counters *c, const struct dns_query *q)
 {
 	(q->tls ? &c->tls : q->tcp ? &c->tcp : &c->udp)[0]++;
+}
+
+/* --- Evidence --- */
+
+static inline void dns_testify(const struct dns_answerer *a, const struct dns_query *q, uint16_t zone,
+	const uint8_t *label, size_t len)
+{
+	const struct dns_witness *w = &a->settings.witness;
+	if (w->note)
+		w->note(w->ctx, zone, label, len, &q->client.address, q->now);
 }
 
 static inline void dns_count_reply(struct dns_counters *c, uint16_t rcode, bool truncated)

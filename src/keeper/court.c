@@ -8,6 +8,7 @@ int court_open(struct court *c, const struct keeper_settings *s)
 {
 	c->judge.settings = s;
 	c->judge.started = clock_wall_ms();
+	c->judge.collector.witness = s->witness;
 	int rc = limits_new(s->per_address_per_hour, s->per_day, &c->judge.limits);
 	rc = rc ? rc : failures_new(&c->judge.failures);
 	rc = rc ? rc : audit_new(s->events_keep, &c->judge.audit);

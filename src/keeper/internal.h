@@ -8,6 +8,7 @@
 #include "delegate/tokens.h"
 #include "ipc/ipc.h"
 #include "keeper/channels.h"
+#include "keeper/collector.h"
 #include "keeper/keeper.h"
 
 struct audit;
@@ -24,6 +25,7 @@ struct judge {
 	struct store *store;         /* NULL: not open; then neither is the next */
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
+	struct collector collector;
 	size_t waiting_bcrypt;       /* for the report */
 	bool probe;                  /* the last commit failed: a health request must try to write */
 };

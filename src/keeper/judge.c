@@ -118,7 +118,9 @@ static void write_event(struct hearing *h)
 
 enum ipc_status refuse_attempt(struct hearing *h, enum ipc_status why)
 {
-	h->out->delay = failures_note(h->judge->failures, &h->r->client, h->now.mono);
+	uint32_t delay = failures_note(h->judge->failures, &h->r->client, h->now.mono);
+	uint32_t most = h->judge->settings->failed_login_delay;
+	h->out->delay = delay < most ? delay : most;
 	return why;
 }
 

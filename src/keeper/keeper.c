@@ -155,13 +155,15 @@ static void write_start(struct keeper *k, struct store_txn *t, int64_t wall)
 	audit_done(k->court.judge.audit, t, &e);
 }
 
-/* Once a second: values that have expired, and what dns workers that were killed have left in the store. */
+/* Once a second: values that have expired, who asked for values, and what dns workers that were killed have
+ * left in the store. */
 static int sweep(struct keeper *k, struct store_txn *t, struct judge_time now)
 {
 	int64_t next;
 	if (now.mono < k->next_sweep)
 		return OK;
 	int rc = delegate_sweep(t, now.wall, SWEEP_ENTRIES, &next);
+	collector_run(&k->court.judge.collector, t);
 	k->next_sweep = !rc && next <= now.wall ? now.mono : now.mono + SWEEP_MS;
 	store_reap_readers(k->store);
 	return rc;

@@ -29,6 +29,7 @@ struct keeper_settings {
 	enum conf_registration_mode registration_mode;
 	uint32_t per_address_per_hour; /* of registrations without a token; 0: no limit */
 	uint32_t per_day;
+	uint32_t failed_login_delay; /* milliseconds, at most */
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the operator's bearer token; all zero: none
 						      */
 	uint64_t events_keep; /* events in the audit log, at most; 0: none is written */
@@ -36,6 +37,7 @@ struct keeper_settings {
 	/* Fills in what the DNS side has counted; NULL: nobody knows. */
 	void (*count_queries)(void *ctx, struct ipc_report *report);
 	void *count_ctx;
+	struct witness *witness; /* rings of the dns processes; NULL: none */
 	int admin; /* the listening admin socket (SOCK_SEQPACKET), which stays the caller's; -1: none. Whoever
 		      connects is let in if it is root or has our own user id, */
 	bool admin_group;    /* and so is everybody else whom the mode of its file lets connect */

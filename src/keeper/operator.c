@@ -110,6 +110,8 @@ enum ipc_status hear_status(struct hearing *h)
 	p->changes = counts.changes;
 	p->refusals = counts.refusals;
 	p->waiting_bcrypt = h->judge->waiting_bcrypt;
+	p->evidence = h->judge->collector.noted;
+	p->evidence_lost = s->witness ? witness_lost(s->witness) : 0;
 	report_zones(s, p);
 	report_index(s, p);
 	if (!report_store(h, p))

@@ -243,6 +243,7 @@ class Server:
             "base_paths": ["/", COMPAT],
             "tls": {"mode": "off"},
             "registration": {"mode": "open", "per_address_per_hour": 0, "per_day": 0},
+            "failed_login_delay": "0s",  # many tests, one address
         }
         if self.tls:
             certificate, key = self.folder / "tls.crt", self.folder / "tls.key"

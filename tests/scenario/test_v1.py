@@ -39,13 +39,13 @@ def test_show(shared, base):
     account = shared.register(allowfrom=["127.0.0.0/8", "::1/128"])
     text = shared.publish(account)
     shown = expect(call(shared, "GET", base + "/v1/delegate", account), 200)
-    assert shown["fulldomain"] == account["fulldomain"]
+    assert shown["name"] == account["fulldomain"]
     assert shown["allowfrom"] == ["127.0.0.0/8", "::1/128"]
     assert [v["value"] for v in shown["values"]] == [text]
-    assert shown["values"][0]["expiry"].endswith("Z")
+    assert shown["values"][0]["expires"].endswith("Z")
     (key,) = shown["keys"]
     assert key["id"] == account["username"]
-    assert key["created"] <= key["used"] and key["used_from"] == "127.0.0.1"
+    assert key["created"] <= key["last_used"] and key["last_used_from"] == "127.0.0.1"
     (change,) = shown["changes"]
     assert change["from"] == "127.0.0.1" and account["username"].startswith(change["key"])
     assert account["password"] not in json.dumps(shown)
@@ -55,9 +55,9 @@ def test_evidence(shared, account):
     """Who asked for the values, and when: after the next round of the keeper, within seconds."""
     from harness import poll
     shared.publish(account)
-    assert show(shared, account)["askers"] == []
+    assert show(shared, account)["resolvers"] == []
     assert txt_of(shared.query(account["fulldomain"] + "."))
-    (asker,) = poll(lambda: show(shared, account)["askers"], 5, "evidence")
+    (asker,) = poll(lambda: show(shared, account)["resolvers"], 5, "evidence")
     assert asker["resolver"] == "127.0.0.1" and asker["first"] <= asker["last"] and asker["times"] >= 1
 
 
@@ -131,7 +131,7 @@ def test_rotation_at_once(shared, account):
 def test_change_the_allow_list(shared, account):
     expect(call(shared, "PUT", "/v1/delegate/allowfrom", account, {"allowfrom": ["127.0.0.1/32"]}), 200)
     assert show(shared, account)["allowfrom"] == ["127.0.0.1/32"]
-    expect(call(shared, "PUT", "/v1/delegate/allowfrom", account, {"allowfrom": ["192.0.2.0/24"]}), 409, "shuts_you_out")
+    expect(call(shared, "PUT", "/v1/delegate/allowfrom", account, {"allowfrom": ["192.0.2.0/24"]}), 409, "shuts_out")
     shared.publish(account)
     expect(call(shared, "PUT", "/v1/delegate/allowfrom", account, {"allowfrom": ["192.0.2.1"]}), 400)
     expect(call(shared, "PUT", "/v1/delegate/allowfrom", account, {"allowfrom": ["192.0.2.0/24"], "force": True}), 200)
@@ -189,7 +189,7 @@ def test_credentials_for_lego(shared, account):
                          "server_url": URL}
 
 
-@pytest.mark.parametrize("query", ["", "?format=", "?format=nothing", "?format=lego", "?format=lego&domain=a%20b",
+@pytest.mark.parametrize("query", ["?format=", "?format=nothing", "?format=lego", "?format=lego&domain=a%20b",
                                    "?format=lego&domain=", "?format=lego&domain=example.com&x=1"])
 def test_bad_credentials_request(shared, account, query):
     answer = call(shared, "GET", "/v1/credentials" + query, account)
@@ -266,7 +266,7 @@ def test_a_key_reaches_nothing_outside_its_delegate(server):
     assert tried > 100
     after = show(s, victim)
     for shown in (before, after):
-        shown.pop("askers")
+        shown.pop("resolvers")
     assert after == before
     s.publish(victim)
     s.publish(second)
@@ -313,7 +313,7 @@ def test_wrong_method(shared, account):
 def test_failed_logins_are_slowed_but_the_owner_is_not(server):
     """Guessing gets slower and slower for an address; a right key from the same address is not."""
     import time
-    s = server()
+    s = server(api={"failed_login_delay": "2s"})
     account = s.register()
     wrong = {**account, "password": "x" * 40}
     durations = []
@@ -330,7 +330,7 @@ def test_failed_logins_are_slowed_but_the_owner_is_not(server):
 
 def test_many_guesses_at_once_block_nobody(server):
     """More refusals than are held back at a time: the rest is answered at once, and the API stays free for others."""
-    s = server()
+    s = server(api={"failed_login_delay": "2s"})
     account = s.register()
     wrong = rawhttp.request("POST", "/update", json.dumps({"subdomain": account["subdomain"], "txt": value()}),
                             credentials({**account, "password": "y" * 40}))

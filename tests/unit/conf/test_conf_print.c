@@ -67,6 +67,7 @@ static void test_print(void **state)
 				  "    certificate: null\n"
 				  "    key: null\n"
 				  "  trusted_proxies: []\n"
+				  "  failed_login_delay: 2s\n"
 				  "  registration:\n"
 				  "    mode: open\n"
 				  "    per_address_per_hour: 20\n"

@@ -172,6 +172,7 @@ static int setup(void **state)
 		.zones = zones,
 		.zone_count = 2,
 		.events_keep = 1000,
+		.failed_login_delay = 2000,
 		.version = "1.2.3",
 		.admin = listen_at(admin_path),
 		.channels = &keeper_end,
