@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* What ACME clients ask for by key: values come and go. */
-#include <strings.h>
+#include <string.h>
 
 #include "keeper/internal.h"
 
@@ -19,9 +19,8 @@ enum ipc_status hear_change(struct hearing *h)
 	if (status)
 		return status;
 	const struct delegate_id *id = &h->login.id;
-	/* acme-dns answers as if the key were wrong. It compares byte for byte; but a label is part of a DNS
-	 * name, and those it has given out in upper case are kept in lower case (RFC 4343). */
-	if (r->type == IPC_UPDATE && strcasecmp(r->name, id->label) != 0)
+	/* acme-dns answers as if the key were wrong, and compares byte for byte. */
+	if (r->type == IPC_UPDATE && strcmp(r->name, id->label) != 0)
 		return IPC_FORBIDDEN;
 	if (r->type != IPC_UPDATE && !name_fits(h->judge->settings, r->name, id))
 		return IPC_FOREIGN;
