@@ -293,12 +293,12 @@ read_registration() {
 	fulldomain=$(json_field "${here:-$work}/registration.json" fulldomain)
 }
 
-# usage: register_for FORMAT FILE [CURL-OPTION]...  registers and keeps the answer: the settings of a client, for $domain.
-# Sets fulldomain to what they say, and the CNAME with it, as their reader would.
+# usage: register_for FORMAT FILE [CURL-OPTION]...  registers and keeps the answer: the settings of a client, for $domain and
+# its wildcard. Sets fulldomain to what they say, and the CNAME with it, as their reader would.
 register_for() {
 	format=$1 file=$2
 	shift 2
-	(umask 077; curl -sSf -m 10 -X POST "$@" "$api/v1/register?format=$format&domain=$domain" -o "$file")
+	(umask 077; curl -sSf -m 10 -X POST "$@" "$api/v1/register?format=$format&domain=$domain&domain=*.$domain" -o "$file")
 	case $format in
 	lego | certbot) fulldomain=$(json_field "$file" fulldomain) ;;
 	*) fulldomain=$(sed -n "s/^#   _acme-challenge\\.$domain\\. CNAME \\(.*\\)\\.\$/\\1/p" "$file") ;;
