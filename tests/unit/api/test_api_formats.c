@@ -243,6 +243,29 @@ static void bad_queries_are_refused(void **state)
 	}
 }
 
+/* The same text is pasted into shells, YAML, PowerShell and a Caddyfile, so what one of them takes for its
+ * own cannot stand in it. JSON can quote everything. */
+static void only_plain_urls_are_written(void **state)
+{
+	static const char *const bad[] = {"https://a.example/x'y", "https://a.example/\"",
+		"https://a.example/$x", "https://a.example/`id`", "https://a.example/a b",
+		"https://a.example/\\", "https://a.example/{x}", "https://a.example/#x",
+		"https://a.example/;x", "https://a.example/&x", "https://a.example/\n",
+		"https://a.example/(x)", "https://a.example/<x>", "https://a.example/|",
+		"https://a.example/!", "https://a.example/*", "https://a.example/?x",
+		"https://\xc3\xa4.example", NULL};
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_true(format_works_with(FORMAT_JSON, bad[i]));
+		for (unsigned f = FORMAT_JSON + 1; f < FORMATS; f++)
+			if (format_works_with((enum format)f, bad[i]))
+				fail_msg("format %u takes %s", f, bad[i] ? bad[i] : "no URL");
+	}
+	for (unsigned f = 0; f < FORMATS; f++)
+		assert_true(
+			format_works_with((enum format)f, "https://[2001:db8::1]:8443/x/y-z_1.~%20@t,+="));
+}
+
 /* Nothing is registered if the answer could not be written. */
 static void registration_answers_in_a_format(void **state)
 {
@@ -343,6 +366,7 @@ int main(void)
 		TEST(without_a_name_the_reader_puts_it_in),
 		TEST(files_within_texts_are_json),
 		TEST(bad_queries_are_refused),
+		TEST(only_plain_urls_are_written),
 		TEST(registration_answers_in_a_format),
 		TEST(tokens_come_by_four_ways),
 		TEST(the_token_in_the_path_is_for_registration_only),
