@@ -168,8 +168,13 @@ static void garbage_in_a_ring_is_harmless(void **state)
 	static struct witness_entry e[SLOTS];
 	for (int round = 0; round < 500; round++) {
 		assert_int_equal(secure_random(&w->rings[0], sizeof w->rings[0]), OK);
-		for (int i = 0; i < SLOTS; i += 7) /* of a good length, so that more is looked at */
-			w->rings[0].slots[i].len %= DELEGATE_LABEL_MAX + 2;
+		for (int i = 0; i < SLOTS; i += 3) { /* nearly good, so that more is looked at */
+			struct pair *p = &w->rings[0].slots[i].pair;
+			p->len %= DELEGATE_LABEL_MAX + 2;
+			p->zone &= UINT16_MAX;
+			w->rings[0].slots[i].when &= INT64_MAX;
+			memset(p->label, 'a', (size_t)i % sizeof p->label);
+		}
 		atomic_store(&w->rings[0].head, atomic_load(&w->rings[0].tail) + (uint32_t)round * 3);
 		size_t n = witness_take(w, e, SLOTS);
 		assert_true(n <= SLOTS);
