@@ -42,10 +42,9 @@ static bool consists_of(const char *s, const char *more)
 	return *s && !s[span(s, more)];
 }
 
-/* RFC 9110 section 5.6.2 has more characters in a token, and section 16.3.2.1 advises against them. Gateways
- * map some of them to others (Content_Length to Content-Length, in the manner of RFC 3875 section 4.1.18), so
- * no name has them here. A folded line (RFC 9112 section 5.2) and a blank before the colon (section 5.1) fail
- * here, too. */
+/* RFC 9110 section 5.6.2 has more characters in a token. Gateways map some of them to others, so that
+ * Content_Length becomes Content-Length behind them (section 17.10): no name has them here. A folded line
+ * (RFC 9112 section 5.2) and a blank before the colon (section 5.1) fail here, too. */
 static bool is_field_name(const char *s)
 {
 	return consists_of(s, "-");
