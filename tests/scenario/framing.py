@@ -411,6 +411,13 @@ assert len(CASES) == sum(map(len, GROUPS.values())), "two cases of one name"
 
 # What looks odd and is taken: every reading of it is the same, or a client needs it. (what, status, RFC, request)
 TAKEN = {
+    "slashes": ("`//update`", 200, "own rule", swap(b"/update", b"//update")),
+    "query": ("a query nobody asks for: ignored", 200, "own rule", swap(b"/update", b"/update?a=%2e%2e/&b")),
+    "trace": ("TRACE: never echoed", 405, "9110 9.3.8", instead(b"TRACE /update HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+    "content-to-nowhere": ("content for a path that is not there: read, and no request", 404, "9112 9.3",
+                           bodied(b"POST", b"/nothing")),
+    "content-of-wrong-method": ("content for a path that takes none: read, and no request", 405, "9112 9.3",
+                                bodied(b"POST")),
     "empty-line-first": ("one empty line before the request", 200, "9112 2.2", before(b"\r\n")),
     "post-without-length": ("POST without length has no content", 401, "9112 6.3",
                             instead(b"POST /update HTTP/1.1\r\nHost: localhost\r\n\r\n")),

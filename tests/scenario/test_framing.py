@@ -99,7 +99,8 @@ def test_taken(shared, name):
     _, status, _, change = framing.TAKEN[name]
     account, first, second = shared.register(), value(), value()
     with shared.connect() as s:
-        s.sendall(change(framing.update(account, first), b"") + framing.update(account, second))
+        hidden = framing.update(account, value())
+        s.sendall(change(framing.update(account, first), hidden) + framing.update(account, second))
         buffer = bytearray()
         response = rawhttp.read_response(s, buffer)
         assert response.status == status, response

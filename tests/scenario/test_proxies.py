@@ -150,6 +150,20 @@ def test_ambiguous_requests(proxy, honest):
     assert proxy.server.children()["api"] == before
 
 
+@pytest.mark.parametrize("name", framing.TAKEN)
+def test_unambiguous_requests(proxy, name):
+    """What is taken directly is taken through a proxy, or refused by it; the good one behind it is not disturbed."""
+    a = Attack(proxy.server)
+    _, status, _, change = framing.TAKEN[name]
+    with proxy.connect(timeout=2) as s:
+        s.sendall(change(a.request(a.first), a.request(a.hidden)) + a.request(a.behind) + LAST)
+        answers = receive(s)
+    published = a.check(answers)
+    statuses = [int(m) for m in re.findall(rb"HTTP/1\.1 (\d\d\d) ", answers)]
+    assert statuses[0] in (100, status) or statuses[0] in (400, 405), answers
+    assert a.behind in published or len(statuses) == 1
+
+
 # ---- HTTP/2 made HTTP/1.1
 
 
