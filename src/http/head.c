@@ -201,20 +201,27 @@ static unsigned take_coding(struct parser *p, const char *value)
 	return OK_SO_FAR;
 }
 
-/* RFC 3986 section 3.2.2 without what no name of a host has; RFC 9112 section 3.2 lets it be empty. */
+/* Of the name or the address a Host begins with, RFC 3986 section 3.2.2 without what no name has. 0: none. */
+static size_t host_length(const char *s)
+{
+	if (*s != '[')
+		return span(s, "-._~");
+	size_t len = 1 + strspn(s + 1, "0123456789abcdefABCDEF:.");
+	return len > 1 && s[len] == ']' ? len + 1 : 0;
+}
+
+static bool is_port_or_nothing(const char *s)
+{
+	size_t digits = *s == ':' ? strspn(s + 1, "0123456789") : 0;
+	return !*s || (*s == ':' && digits <= 5 && !s[1 + digits]);
+}
+
+/* RFC 9112 section 3.2 lets it be empty. */
 static unsigned take_host(struct parser *p, const char *value)
 {
-	bool literal = *value == '[';
-	size_t len = literal ? 1 + strspn(value + 1, "0123456789abcdefABCDEF:.") : span(value, "-._~");
+	size_t len = host_length(value);
 	(void)p;
-	if (!*value)
-		return OK_SO_FAR;
-	if (literal ? len == 1 || value[len++] != ']' : !len)
-		return BAD_REQUEST;
-	const char *port = value + len;
-	size_t digits = *port == ':' ? strspn(port + 1, "0123456789") : 0;
-	bool ends = *port == ':' ? !port[1 + digits] && digits <= 5 : !*port;
-	return ends ? OK_SO_FAR : BAD_REQUEST;
+	return !*value || (len && is_port_or_nothing(value + len)) ? OK_SO_FAR : BAD_REQUEST;
 }
 
 /* The options clients do send. */
@@ -236,7 +243,7 @@ static unsigned take_connection(struct parser *p, const char *value)
 		size_t len = strcspn(value, " \t,");
 		if (!is_connection_option(value, len))
 			return BAD_REQUEST;
-		if (len == 5) /* close */
+		if (len == 5 && strncasecmp(value, "close", 5) == 0)
 			p->head->keep_alive = false;
 		value += len;
 		value += strspn(value, " \t");
