@@ -15,7 +15,7 @@ import pytest
 import framing
 import harness
 import rawhttp
-from harness import basic_credentials, credentials, process_status, value
+from harness import basic_credentials, credentials, poll, process_status, value
 
 DEADLINE = 10  # seconds, HTTP_REQUEST_SECONDS
 LIMIT = 2000  # HTTP_MAX_CONNECTIONS
@@ -61,6 +61,13 @@ def connections(pid):
     """Sockets of a process, which only root may count."""
     folder = pathlib.Path(f"/proc/{pid}/fd")
     return sum(os.readlink(entry).startswith("socket:") for entry in folder.iterdir())
+
+
+def rests(pid):
+    """The process has needed no time for a moment."""
+    times = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    time.sleep(0.1)
+    return times == pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
 
 
 def tcp(server, source="127.0.0.1", receive=None):
@@ -277,6 +284,7 @@ def test_unread_answers_keep_nobody_out(servers):
             s = tcp(server, receive=4096)
             crowd.append(s)
             s.sendall(rawhttp.request("GET", "/v1/openapi.json") * 20)
+        poll(lambda: rests(api_of(server)), 10, "every answer stuck")
         for source in ["127.0.0.1", FAR] * 5:
             served_soon(server, source)
     finally:
