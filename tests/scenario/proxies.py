@@ -14,8 +14,8 @@ DOCUMENT = ROOT / "doc" / "http.md"
 KINDS = ["nginx", "haproxy"]
 AROUND = {
     "nginx": "pid {folder}/pid;\nerror_log {folder}/log info;\nevents {{}}\nhttp {{\naccess_log off;\n"
-             "client_body_temp_path {folder}/body;\nproxy_temp_path {folder}/proxy;\nfastcgi_temp_path {folder}/fastcgi;\n"
-             "uwsgi_temp_path {folder}/uwsgi;\nscgi_temp_path {folder}/scgi;\n{text}\n}}\n",
+             "client_body_temp_path {folder}/body;\nproxy_temp_path {folder}/proxy;\n"
+             "fastcgi_temp_path {folder}/fastcgi;\nuwsgi_temp_path {folder}/uwsgi;\nscgi_temp_path {folder}/scgi;\n{text}\n}}\n",
     "haproxy": "global\n    maxconn 500\n\n{text}\n",
 }
 

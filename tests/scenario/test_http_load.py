@@ -158,7 +158,8 @@ class Slow:
 def slow_requests(server, update):
     head, _, _ = update.partition(b"\r\n\r\n")
     half = head + b"\r\n\r\n{"
-    for what, begun, drip in [("nothing", b"", b""), ("one byte", b"P", b""), ("request line", b"POST / HTTP/1.1\r\n", b""),
+    for what, begun, drip in [("nothing", b"", b""), ("one byte", b"P", b""),
+                              ("request line", b"POST / HTTP/1.1\r\n", b""),
                               ("half a body", half, b""), ("header byte by byte", b"", update),
                               ("body byte by byte", half, b"x" * 30), ("empty line", b"\r\n", b""),
                               ("continue", framing.add(b"Expect: 100-continue")(half, b"")[:-1], b"")]:
@@ -382,7 +383,8 @@ def bodies(account):
         "deep-mixed": '{%s,"x":%s}' % (good, '[{"a":' * 500 + "1" + "}]" * 500),
         "number-exponent": '{%s,"x":1e999999999}' % good, "number-negative-exponent": '{%s,"x":-1e999999999}' % good,
         "number-digits": '{%s,"x":%s}' % (good, "9" * 7000), "number-octal": '{%s,"x":007}' % good,
-        "number-hex": '{%s,"x":0x7}' % good, "number-nan": '{%s,"x":NaN}' % good, "number-infinity": '{%s,"x":Infinity}' % good,
+        "number-hex": '{%s,"x":0x7}' % good, "number-nan": '{%s,"x":NaN}' % good,
+        "number-infinity": '{%s,"x":Infinity}' % good,
         "number-dot": '{%s,"x":1.}' % good, "number-plus": '{%s,"x":+1}' % good,
         "key-twice": '{%s,"txt":"%s","value":"%s"}' % (good, value(), value()),
         "key-twice-case": '{%s,"TXT":"%s","VALUE":"%s"}' % (good, value(), value()),
@@ -391,7 +393,8 @@ def bodies(account):
         "surrogate-high": '{%s,"x":"\\ud800"}' % good, "surrogate-low": '{%s,"x":"\\udc00"}' % good,
         "surrogates-reversed": '{%s,"x":"\\udc00\\ud800"}' % good, "surrogate-cut": '{%s,"x":"\\ud800\\u"}' % good,
         "control": '{%s,"x":"a\nb"}' % good, "escape-unknown": '{%s,"x":"\\x41"}' % good, "comment": '{%s/**/}' % good,
-        "trailing-comma": "{%s,}" % good, "trailing": "{%s}{}" % good, "unfinished": "{%s" % good, "quotes": "{%s}" % good.replace('"', "'"),
+        "trailing-comma": "{%s,}" % good, "trailing": "{%s}{}" % good, "unfinished": "{%s" % good,
+        "quotes": "{%s}" % good.replace('"', "'"),
     }
     octets = {
         "byte-ff": b"\xff", "overlong": b"\xc0\xaf", "overlong-nul": b"\xc0\x80", "surrogate-octets": b"\xed\xa0\x80",

@@ -14,7 +14,7 @@ import h2
 import harness
 import rawhttp
 from harness import credentials, value
-from proxies import KINDS, Proxy
+from proxies import DOCUMENT, KINDS, Proxy
 
 LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -221,7 +221,8 @@ def h2_attack(proxy, name):
     good, good_body = h2_fields(a, a.behind)
     with proxy.connect(protocol="h2", timeout=2) as s:
         assert s.selected_alpn_protocol() == "h2"
-        a.check(h2.exchange(s, h2.request(fields, own if body is None else body) + h2.request(good, good_body, 3), [1, 3]))
+        frames = h2.request(fields, own if body is None else body) + h2.request(good, good_body, 3)
+        a.check(h2.exchange(s, frames, [1, 3]))
 
 
 def test_http2_made_http1(proxy, honest):
@@ -231,6 +232,11 @@ def test_http2_made_http1(proxy, honest):
     assert control.check(answers) == {control.first}, "the attacker's client works"
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: h2_attack(proxy, name), H2_ATTACKS))
+
+
+def test_document_counts():
+    said = re.search(r"(\d+) ambiguous requests and (\d+) in HTTP/2", DOCUMENT.read_text())
+    assert [int(n) for n in said.groups()] == [len(framing.CASES), len(H2_ATTACKS)]
 
 
 # ---- whose request it is
