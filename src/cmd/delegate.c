@@ -153,7 +153,7 @@ static void print_keys(const struct ipc_delegate *d)
 		if (k->used)
 			printf("last used %s from %s\n", admin_time(k->used, used), from);
 		else
-			printf("not used lately\n");
+			printf("not used to change values\n");
 		if (k->retiring)
 			printf("              ends with the first use of the other key\n");
 		if (k->bcrypt)

@@ -26,8 +26,8 @@ struct judge {
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
-	size_t waiting_bcrypt;       /* for the report */
-	bool probe;                  /* the last commit failed: a health request must try to write */
+	size_t waiting_bcrypt; /* for the report */
+	bool probe;            /* the last commit failed: a health request must try to write */
 };
 
 enum judgement {
