@@ -145,6 +145,15 @@ def test_what_changes_something_has_an_example():
             assert "example" in body["content"]["application/json"], (method, path)
 
 
+def test_refusals_of_the_http_reader_are_named():
+    """As doc/http.md has them, which its own tests hold to the code."""
+    table = (ROOT / "doc" / "http.md").read_text().split("## 2.")[0]
+    codes = re.findall(r"^\| \d+ \| `(\w+)` \|", table, re.M)
+    assert len(codes) >= 7
+    here = (ROOT / "doc" / "api.md").read_text()
+    assert all(code in DOCUMENT["info"]["description"] and f"`{code}`" in here for code in codes)
+
+
 # ---- the document and the server
 
 
