@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/render.h"
 #include "util/secure.h"
 #include "util/text.h"
 
@@ -245,6 +246,27 @@ int format_write(enum format format, const struct format_input *in, char **text,
 	free(*text);
 	*text = NULL;
 	return ERR_NOMEM;
+}
+
+const char api_settings_clients[] =
+	"lego, traefik, caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq, json";
+
+int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
+	size_t domain_count, char (*domains)[IPC_NAME_MAX + 1], char **text)
+{
+	const struct format_input in = {k, url, domain_count, domains};
+	enum format format;
+	const char *type;
+	if (format_find(client, &format))
+		return ERR_NOTFOUND;
+	if (format_needs_domain(format) && !domain_count)
+		return ERR_RANGE;
+	for (size_t i = 0; i < domain_count; i++)
+		if (!fields_clean_domain(domains[i]))
+			return ERR_INVALID;
+	if (!format_works_with(format, url))
+		return ERR_FORMAT;
+	return text ? format_write(format, &in, text, &type) : OK;
 }
 
 static const char *read_domains(const struct http_request *r, struct call *c)

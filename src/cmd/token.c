@@ -23,7 +23,8 @@ static const char usage[] =
 	"      --quota N        how many registrations (default: no limit)\n"
 	"      --expires WHEN   30d, 12h, 45m or 2026-12-31 (default: never)\n"
 	"      --allow NETWORK  from where the keys may be used that are registered with it\n"
-	"  -c, --config FILE    the server's configuration (default: the local instance)\n"
+	"  -c, --config FILE    the server's configuration (default: the local instance, or else\n"
+	"                       /run/acme-delegate/admin.sock)\n"
 	"      --socket PATH    its admin socket, in place of what the configuration says\n"
 	"      --json           for programs; of a list, one object a line\n"
 	"  -h, --help           this text\n"
@@ -67,27 +68,36 @@ static int add(struct app_admin *a, const struct admin_options *o)
 		return admin_print_json(&reply);
 	const struct conf *conf = app_admin_conf(a);
 	const char *url = conf && conf->api.url ? conf->api.url : "https://THE-API";
-	printf("id      %s\n"
-	       "token   %s\n\n"
-	       "It is not shown again. Clients use it as a part of their base URL,\n"
+	printf("id     %s\n"
+	       "token  %s\n\n"
+	       "The token is not shown again: the server keeps its digest only. A client sends\n"
+	       "it as part of its base URL,\n"
 	       "  %s/t/%s\n"
-	       "or in a header, \"X-Registration-Token: TOKEN\", or as password of HTTP Basic.\n",
-		reply.token.id, reply.token.secret, url, reply.token.secret);
+	       "in a header,\n"
+	       "  X-Registration-Token: %s\n"
+	       "or as the password of HTTP Basic, with any user name.\n",
+		reply.token.id, reply.token.secret, url, reply.token.secret, reply.token.secret);
 	return APP_OK;
 }
 
 static void fill_row(char (*row)[TABLE_CELL], const struct ipc_token *k)
 {
 	char created[ADMIN_TIME], expiry[ADMIN_TIME], quota[32] = "";
+	char network[PREFIX_TEXT], more[32] = "";
 	const struct ipc_terms *t = &k->terms;
 	if (t->quota && text_format(quota, sizeof quota, " of %u", t->quota))
 		quota[0] = 0;
 	table_set(row[0], "%s", k->id);
-	table_set(row[1], "%s", admin_time(k->created, created));
-	table_set(row[2], "%s", t->expiry ? admin_time(t->expiry, expiry) : "never");
+	table_set(row[1], "%s", admin_date(k->created, created));
+	table_set(row[2], "%.16s", t->expiry ? admin_time(t->expiry, expiry) : "never");
 	table_set(row[3], "%u%s", k->spent, quota);
 	table_set(row[4], "%s%s.%s", *t->label ? t->label : "*", t->label_is_prefix ? "*" : "", t->zone);
-	table_set(row[5], "%s", t->note);
+	if (t->allow_count > 1 && text_format(more, sizeof more, " and %zu more", t->allow_count - 1))
+		more[0] = 0;
+	if (t->allow_count)
+		prefix_format(&t->allow[0], network);
+	table_set(row[5], "%s%s", t->allow_count ? network : "everywhere", more);
+	table_set(row[6], "%s", t->note);
 }
 
 static int print_page(struct table *t, const struct admin_options *o, const struct ipc_reply *r)
@@ -113,8 +123,9 @@ static int print_page(struct table *t, const struct admin_options *o, const stru
 
 static int list(struct app_admin *a, const struct admin_options *o)
 {
-	struct table t = {
-		.columns = 6, .heads = {"ID", "CREATED (UTC)", "EXPIRES", "USED", "DELEGATES", "NOTE"}};
+	struct table t = {.columns = 7,
+		.room = table_terminal(),
+		.heads = {"ID", "CREATED", "EXPIRES (UTC)", "USED", "DELEGATES", "ALLOWED FROM", "NOTE"}};
 	char after[IPC_CREDENTIAL_MAX + 1] = "";
 	int status;
 	for (;;) {
@@ -130,7 +141,7 @@ static int list(struct app_admin *a, const struct admin_options *o)
 			break;
 	}
 	if (!status && !o->json && !t.headed)
-		fputs("there are no tokens\n", stderr);
+		fputs("there are no registration tokens\n", stderr);
 	table_free(&t);
 	return status;
 }
@@ -139,7 +150,7 @@ static int revoke_token(struct app_admin *a, const struct admin_options *o)
 {
 	struct ipc_request q = {.type = IPC_TOKEN_REVOKE};
 	if (text_format(q.target, sizeof q.target, "%s", o->operands[0])) {
-		fputs("that is not the id of a token; \"acme-delegate token list\" shows them\n", stderr);
+		fputs("there is no token of that id; \"acme-delegate token list\" shows them\n", stderr);
 		return APP_FAILED;
 	}
 	return admin_do(a, o, &q, "revoked; delegates that were registered with it stay");
