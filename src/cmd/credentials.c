@@ -24,7 +24,7 @@ static bool explain(int rc, const struct admin_options *o)
 			api_settings_clients);
 		return false;
 	case ERR_RANGE:
-		fprintf(stderr, 
+		fprintf(stderr,
 			"--for %s: its settings name the domain, and the delegate has no alias; \"delegate add\" takes "
 			"--alias, and \"delegate alias\" notes one later\n",
 			o->client);
@@ -49,8 +49,7 @@ bool admin_check_settings(struct app_admin *a, const struct admin_options *o, st
 	static const struct ipc_credentials none;
 	if (!o->client)
 		return true;
-	return explain(
-		api_settings_for(o->client, &none, url_of(a), q->alias_count, q->aliases, NULL), o);
+	return explain(api_settings_for(o->client, &none, url_of(a), q->alias_count, q->aliases, NULL), o);
 }
 
 static int print_settings(struct app_admin *a, const struct admin_options *o, const struct ipc_credentials *c,
@@ -82,7 +81,8 @@ static void print_cnames(const struct ipc_credentials *c, const struct ipc_reque
 	putchar('\n');
 }
 
-static void print_for_people(struct app_admin *a, const struct ipc_reply *r, const struct ipc_request *aliases)
+static void print_for_people(
+	struct app_admin *a, const struct ipc_reply *r, const struct ipc_request *aliases)
 {
 	const struct ipc_credentials *c = &r->credentials;
 	const char *url = url_of(a), *domain = aliases->alias_count ? aliases->aliases[0] : "example.com";
