@@ -113,12 +113,14 @@ static int list(struct app_admin *a, const struct admin_options *o)
 				status = print_entry(&t, o, &reply, i);
 		if (status)
 			break;
-		if (!o->json && t.rows)
+		if (t.rows >= TABLE_IN_LINE)
 			table_print(&t, stdout);
 		seen += reply.count;
 		if (watched && seen % (IPC_PAGE_MAX * 1024) == 0)
 			fprintf(stderr, "\r%llu delegates", (unsigned long long)seen);
 	}
+	if (!status && t.rows)
+		table_print(&t, stdout);
 	if (watched)
 		fputs("\r\033[K", stderr);
 	if (!status && !o->json && !t.headed)

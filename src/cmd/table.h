@@ -7,7 +7,12 @@
 
 #include <stdio.h>
 
-enum { TABLE_COLUMNS = 8, TABLE_CELL = 256 };
+enum {
+	TABLE_COLUMNS = 8,
+	TABLE_CELL = 256,
+	TABLE_IN_LINE =
+		1000 /* rows to gather before they are printed, so that they are in line with each other */
+};
 
 struct table {
 	unsigned columns;

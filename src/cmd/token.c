@@ -116,7 +116,7 @@ static int print_page(struct table *t, const struct admin_options *o, const stru
 			return APP_FAILED;
 		fill_row(row, &r->tokens[i]);
 	}
-	if (!o->json && t->rows)
+	if (t->rows >= TABLE_IN_LINE)
 		table_print(t, stdout);
 	return APP_OK;
 }
@@ -140,6 +140,8 @@ static int list(struct app_admin *a, const struct admin_options *o)
 		if (status)
 			break;
 	}
+	if (!status && t.rows)
+		table_print(&t, stdout);
 	if (!status && !o->json && !t.headed)
 		fputs("there are no registration tokens\n", stderr);
 	table_free(&t);

@@ -27,7 +27,7 @@ struct judge {
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
 	size_t waiting_bcrypt;       /* for the report */
-	bool probe;                  /* the last commit failed: a health request must try to write */
+	bool probe; /* the last commit that wrote has failed: whether it goes again must be tried */
 };
 
 enum judgement {
@@ -55,6 +55,8 @@ struct hearing {
 enum judgement judge_request(struct hearing *h);
 /* The secret of a request that was to be verified is wrong. */
 void judge_wrong_secret(struct hearing *h);
+/* Writes a page, to see whether that is possible. As store_txn_put. */
+int judge_probe(struct store_txn *t, int64_t wall) MUST_USE;
 
 /* ---- what the judge's files share ---- */
 
