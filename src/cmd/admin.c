@@ -305,7 +305,8 @@ static const char *advice(enum ipc_status status, enum ipc_type type)
 	case IPC_NOT_FOUND:
 		return advice_on_missing(type);
 	case IPC_EXISTS:
-		return "the label is taken, or was: labels are never given out again";
+		return "the label is taken, by a delegate or by a record of the configuration, or was: labels are "
+		       "never given out again";
 	case IPC_TOO_MANY:
 		return type == IPC_KEY_ROTATE
 			       ? "the delegate has two keys; say which one, and --at-once to end it now, or revoke one "

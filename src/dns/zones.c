@@ -69,3 +69,21 @@ const knot_rrset_t *dns_node_set(const struct dns_node *n, uint16_t type)
 	}
 	return NULL;
 }
+
+static bool has_label(const struct dns_zone *z, const char *label, size_t len)
+{
+	for (size_t i = 0; i < z->node_count; i++) {
+		const struct dns_node *n = &z->nodes[i];
+		if (n->labels == z->labels + 1 && n->name[0] == len && memcmp(n->name + 1, label, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool dns_zones_has_static(const struct dns_zones *z, uint16_t id, const char *label)
+{
+	for (size_t i = 0; i < z->count; i++)
+		if (z->list[i].id == id)
+			return has_label(&z->list[i], label, strlen(label));
+	return false;
+}

@@ -61,6 +61,8 @@ int judge_probe(struct store_txn *t, int64_t wall) MUST_USE;
 /* ---- what the judge's files share ---- */
 
 enum ipc_status status_of(int rc);
+/* Is it the label of a name with records in the configuration? Empty: no. */
+bool label_is_static(const struct hearing *h, uint16_t zone, const char *label);
 /* Notes a failed attempt to show a right: the reply is to be held back. */
 enum ipc_status refuse_attempt(struct hearing *h, enum ipc_status why);
 /* Whose key is it? Anything but IPC_OK ends the hearing. */

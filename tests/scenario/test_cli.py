@@ -162,6 +162,10 @@ def test_config_print_of_the_local_instance(folder):
 def test_config_sample_is_a_good_configuration(folder):
     sample = run("config", "sample")
     assert sample.returncode == 0 and sample.stdout.count("#") > 10
+    text = " ".join(sample.stdout.replace("#", " ").split())
+    for promise in ("one of open, token, closed; default open", "/run/acme-delegate/admin.sock", "Group whose members may use",
+                    "32 to 64 characters", "who changed what", "a duration from 0s to 2s"):
+        assert promise in text, promise
     path = folder / "sample.yaml"
     path.write_text(sample.stdout)
     done = run("config", "check", path)

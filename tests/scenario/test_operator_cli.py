@@ -130,6 +130,18 @@ def test_labels_are_never_given_out_again(shared):
     assert shared.query(made["fulldomain"]).rcode() == 3
 
 
+@pytest.mark.parametrize("name", ["www", "WWW", "alias", "ns1", "ent"])
+def test_labels_of_static_names_are_nobody_s(shared, name):
+    """RFC 1034 section 4.3.2: at a name with records of the configuration no delegate could be answered; `ent` is an
+    empty non-terminal of harness.STATIC_RECORDS, ns1 the name server."""
+    refuse(shared, 1, "delegate", "add", name, say="record of the configuration")
+    refuse(shared, 1, "token", "add", "--label", name, say="record of the configuration")
+    token = ask_json(shared, "Token", "token", "add", "--prefix", name.lower())
+    answer = shared.http("POST", "/v1/register", json.dumps({"label": name.lower()}),
+                         {"X-Registration-Token": token["token"]})
+    assert answer.status == 409, answer
+
+
 # ---- one zone, two zones
 
 
