@@ -171,6 +171,13 @@ def test_without_a_configuration_the_machine_s_server_is_asked(server, tmp_path)
     assert f"by-the-machine.{ZONE}" in done.stdout
 
 
+def test_a_server_without_a_zone(make_server):
+    one = make_server(zones=[])
+    for command in (["serve"], ["config", "check"], ["status"], ["delegate", "list"]):
+        done = run(*command, "-c", one.config_path)
+        assert (done.returncode, done.stdout) == (2, "") and "zones" in done.stderr, done
+
+
 # ---- hindering
 
 
