@@ -11,8 +11,8 @@
 #include "util/text.h"
 
 static const char usage[] =
-	"Usage: acme-delegate delegate add [LABEL] [--zone ZONE] [--allow NETWORK]... [--alias DOMAIN]...\n"
-	"                                  [--for CLIENT]\n"
+	"Usage: acme-delegate delegate add [LABEL] [--zone ZONE] [--allow NETWORK]...\n"
+	"                                  [--alias DOMAIN]... [--for CLIENT]\n"
 	"       acme-delegate delegate list [PATTERN] [--zone ZONE]\n"
 	"       acme-delegate delegate show NAME\n"
 	"       acme-delegate delegate allow NAME NETWORK...|--everywhere\n"
@@ -20,22 +20,27 @@ static const char usage[] =
 	"       acme-delegate delegate clear NAME\n"
 	"       acme-delegate delegate remove NAME [--yes]\n"
 	"\n"
-	"Delegates of the running server. NAME is a full name, or a label if there is one zone only.\n"
+	"Delegates of the running server. NAME is a full name, or a label if there is one\n"
+	"zone only.\n"
 	"\n"
-	"  add     makes one with its first key, whose secret is shown this once; without LABEL it is random\n"
+	"  add     makes one with its first key, whose secret is shown this once; without\n"
+	"          LABEL the label is random\n"
 	"  list    all, or those whose full name contains PATTERN\n"
 	"  show    values, keys, allow list, last changes, and which resolvers asked\n"
 	"  allow   from where its keys may be used (CIDR notation or addresses)\n"
 	"  alias   the domains whose _acme-challenge leads to it\n"
 	"  clear   withdraws its values\n"
-	"  remove  ends it for good: its label is never given out again; --yes: without asking\n"
+	"  remove  ends it for good, after asking: its label is never given out again\n"
 	"\n"
-	"      --for CLIENT   print the settings of a client, ready to use, and nothing else: lego, traefik,\n"
-	"                     caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq\n" ADMIN_USAGE_CONFIG
+	"      --for CLIENT   print the settings of a client, ready to use, and nothing\n"
+	"                     else: lego, traefik, caddy, certbot, acme.sh, posh-acme,\n"
+	"                     cert-manager, httpreq\n"
+	"      --yes          do not ask\n" ADMIN_USAGE_CONFIG
 	"      --json         for programs; of a list, one object a line\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or\n"
+	"configuration.\n";
 
 static int add(struct app_admin *a, const struct admin_options *o)
 {

@@ -18,9 +18,10 @@
 static const char usage[] =
 	"Usage: acme-delegate events [--last N] [--name NAME] [--follow]\n"
 	"\n"
-	"What was asked of the server, by whom, from where, and how it ended: registrations, updates, refusals,\n"
-	"changes of keys. Refusals of one kind from one network become one event, with how often. How many events\n"
-	"are kept is admin.events in the configuration. A terminal gets ids and values shortened.\n"
+	"What was asked of the server, by whom, from where, and how it ended:\n"
+	"registrations, updates, refusals, changes of keys. Refusals of one kind from one\n"
+	"network become one event, with how often. admin.events in the configuration is\n"
+	"how many are kept. On a terminal ids and values are shortened.\n"
 	"\n"
 	"      --last N       begin with the last N (default 20)\n"
 	"      --name NAME    of one delegate only\n"
@@ -28,7 +29,8 @@ static const char usage[] =
 	"      --json         for programs, one object a line\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0, 1 when there is no answer, 2 for a wrong option or configuration.\n";
+	"Exit status: 0, 1 when there is no answer, 2 for a wrong option or\n"
+	"configuration.\n";
 
 enum { RETRY_MS = 500, RETRIES = 60 };
 

@@ -11,21 +11,24 @@ static const char usage[] =
 	"       acme-delegate key rotate NAME [KEYID] [--at-once] [--for CLIENT]\n"
 	"       acme-delegate key revoke NAME KEYID [--force]\n"
 	"\n"
-	"Keys of a delegate, of which it has two at most. NAME is a full name, or a label if there is one zone only;\n"
-	"KEYID may be shortened to its first 8 characters.\n"
+	"Keys of a delegate, of which it has two at most. NAME is a full name, or a label\n"
+	"if there is one zone only; KEYID may be shortened to its first 8 characters.\n"
 	"\n"
 	"  add     makes a second key\n"
-	"  rotate  makes a successor; the old key works until the new one is used for the first time\n"
+	"  rotate  makes a successor; the old key works until the new one is used for the\n"
+	"          first time\n"
 	"  revoke  ends a key now\n"
 	"\n"
 	"      --at-once      the old key ends now\n"
 	"      --force        revoke even the last key\n"
-	"      --for CLIENT   print the settings of a client, ready to use, and nothing else: lego, traefik,\n"
-	"                     caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq\n" ADMIN_USAGE_CONFIG
+	"      --for CLIENT   print the settings of a client, ready to use, and nothing\n"
+	"                     else: lego, traefik, caddy, certbot, acme.sh, posh-acme,\n"
+	"                     cert-manager, httpreq\n" ADMIN_USAGE_CONFIG
 	"      --json         for programs\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or\n"
+	"configuration.\n";
 
 /* The aliases are the domains in a client's settings. */
 static bool find_aliases(

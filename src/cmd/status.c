@@ -7,15 +7,14 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-static const char usage[] =
-	"Usage: acme-delegate status\n"
-	"\n"
-	"How the running server is, at a glance.\n"
-	"\n" ADMIN_USAGE_CONFIG "      --json         for programs\n"
-	"  -h, --help         this text\n"
-	"\n"
-	"Exit status: 0 when all is well, 1 when there is no answer or the store cannot be read or\n"
-	"written, 2 for a wrong option or configuration.\n";
+static const char usage[] = "Usage: acme-delegate status\n"
+			    "\n"
+			    "How the running server is, at a glance.\n"
+			    "\n" ADMIN_USAGE_CONFIG "      --json         for programs\n"
+			    "  -h, --help         this text\n"
+			    "\n"
+			    "Exit status: 0 when all is well, 1 when there is no answer or the store cannot\n"
+			    "be read or written, 2 for a wrong option or configuration.\n";
 
 static void print_size(uint64_t bytes)
 {

@@ -9,27 +9,31 @@
 #include "util/text.h"
 
 static const char usage[] =
-	"Usage: acme-delegate token add [--note TEXT] [--zone ZONE] [--label LABEL | --prefix PREFIX] [--quota N]\n"
+	"Usage: acme-delegate token add [--note TEXT] [--zone ZONE] [--quota N]\n"
+	"                               [--label LABEL | --prefix PREFIX]\n"
 	"                               [--expires WHEN] [--allow NETWORK]...\n"
 	"       acme-delegate token list\n"
 	"       acme-delegate token revoke ID\n"
 	"\n"
-	"Registration tokens: who has one may register delegates, as many and of the kind that it says.\n"
+	"Registration tokens: who has one may register delegates, as many and of the kind\n"
+	"that it says.\n"
 	"\n"
-	"      --note TEXT      for you, to know it again\n"
-	"      --zone ZONE      where its delegates are (default: the first zone)\n"
-	"      --label LABEL    the delegate's label; then the token is good for one\n"
-	"      --prefix PREFIX  what the labels begin with; the rest is random, or asked for\n"
-	"      --quota N        how many registrations (default: no limit)\n"
-	"      --expires WHEN   30d, 12h, 45m or 2026-12-31 (default: never)\n"
-	"      --allow NETWORK  from where the keys may be used that are registered with it\n"
-	"  -c, --config FILE    the server's configuration (default: the local instance, or else\n"
-	"                       /run/acme-delegate/admin.sock)\n"
-	"      --socket PATH    its admin socket, in place of what the configuration says\n"
-	"      --json           for programs; of a list, one object a line\n"
-	"  -h, --help           this text\n"
+	"      --note TEXT    for you, to know it again\n"
+	"      --zone ZONE    where its delegates are (default: the first zone)\n"
+	"      --quota N      how many registrations (default: no limit)\n"
+	"      --label LABEL  the delegate's label; then the token is good for one\n"
+	"      --prefix PREFIX\n"
+	"                     what the labels begin with; the rest is random, or chosen\n"
+	"                     by who registers\n"
+	"      --expires WHEN\n"
+	"                     30d, 12h, 45m or 2026-12-31 (default: never)\n"
+	"      --allow NETWORK\n"
+	"                     from where the keys of its delegates may be used\n" ADMIN_USAGE_CONFIG
+	"      --json         for programs; of a list, one object a line\n"
+	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or\n"
+	"configuration.\n";
 
 static bool read_terms(const struct admin_options *o, struct ipc_terms *t)
 {

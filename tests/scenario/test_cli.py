@@ -30,7 +30,7 @@ def test_help():
         assert done.returncode == 0 and done.stderr == ""
         for command in COMMANDS:
             assert re.search(rf"^  {command} +\S", done.stdout, re.M)
-        assert max(map(len, done.stdout.splitlines())) <= 110
+        assert max(map(len, done.stdout.splitlines())) <= 80, "a terminal has 80 columns"
 
 
 def test_version():
@@ -45,7 +45,7 @@ def test_help_of_a_subcommand(command, option):
     done = run(command, option)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.startswith("Usage: acme-delegate " + command)
-    assert max(map(len, done.stdout.splitlines())) <= 110
+    assert max(map(len, done.stdout.splitlines())) <= 80, "a terminal has 80 columns"
     assert command == "config" or "-h, --help" in done.stdout
     assert command == "serve" or "Exit status" in done.stdout
 
