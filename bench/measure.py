@@ -18,6 +18,7 @@ LOST_SHARE = 1000  # more than one lost in so many is worth a note
 # (clients, every how manieth request is a registration; 0: none). Next to each other what is compared.
 LOADS = [(0, 0), (4, 2), (4, 0), (1, 0), (8, 0), (64, 0)]
 LOADS_ACME_DNS = [(0, 0), (4, 2), (4, 0), (1, 0), (8, 0)]
+LOADS_FLOOR = [(0, 0), (4, 2)]  # of these the queries also go to an echo instead
 
 
 def say(text):
@@ -127,8 +128,8 @@ def count_lost(result):
     return result
 
 
-def updates_once(a, server, dataset, clients, every):
-    """Queries at a fixed pace while `clients` update (0: idle); both results in one."""
+def updates_once(a, server, dataset, clients, every, asked):
+    """Queries to `asked` at a fixed pace while `clients` update (0: idle); both results in one."""
     load, cpu = None, server.cpu_seconds()
     if clients:
         command = [a.tools / "updblast", "-p", server.api_port, "-k", dataset.known, "-c", clients,
@@ -136,8 +137,8 @@ def updates_once(a, server, dataset, clients, every):
         load = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
         time.sleep(SURROUND)
     try:
-        dns = run([a.tools / "udpblast", "-p", server.port, "-q", dataset.queries("existing"), "-t", a.seconds, "-c", 1,
-                   "-r", server.probe_rate, *(["-e"] if a.edns else [])], a.seconds + 30)
+        dns = run([a.tools / "udpblast", "-p", asked.port, "-q", dataset.queries("existing"), "-t", a.seconds, "-c", 1,
+                   "-r", asked.probe_rate, *(["-e"] if a.edns else [])], a.seconds + 30)
         result = {f"dns_{key}": value for key, value in count_lost(parse_result(dns)).items()}
         if load:
             result.update(parse_result(load.communicate(timeout=30)[0] or "failed=1"))
@@ -152,15 +153,20 @@ def updates_once(a, server, dataset, clients, every):
     return result
 
 
-def updates(a, server, dataset, loads):
-    """{(clients, every): [result of each round]}; 0 clients is the idle server."""
+def updates(a, server, dataset, loads, echo=None):
+    """{(clients, every): [result of each round]}; 0 clients is the idle server. And the same with the queries sent to
+    `echo`, for what the load alone does to them on this machine; empty without one."""
     server.wait_for_api()
-    results = {}
+    results, floor = {}, {}
     for number in range(a.update_rounds):
-        for clients, every in loads:
-            result = updates_once(a, server, dataset, clients, every)
-            results.setdefault((clients, every), []).append(result)
-            what = f"{clients:2} clients{' + register' * bool(every):11}"
-            say(f"  round {number + 1}/{a.update_rounds} {server.name} {what} "
-                f"{result.get('updates_per_s', 0):6.0f} updates/s, DNS p99 {result['dns_p99_us']:.0f} us")
-    return results
+        for load in loads:
+            for asked, kept in ((server, results), (echo, floor)):
+                if not asked or (asked is echo and load not in LOADS_FLOOR):
+                    continue
+                result = updates_once(a, server, dataset, *load, asked)
+                kept.setdefault(load, []).append(result)
+                clients, every = load
+                what = f"{clients:2} clients{' + register' * bool(every):11}"
+                say(f"  round {number + 1}/{a.update_rounds} {server.name} {what} "
+                    f"{result.get('updates_per_s', 0):6.0f} updates/s, {asked.name} p99 {result['dns_p99_us']:.0f} us")
+    return results, floor

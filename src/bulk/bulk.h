@@ -113,12 +113,13 @@ int bulk_export(struct store *s, const struct bulk_export_settings *settings,
 
 struct bulk_counts {
 	uint64_t delegates, deleted, keys, values, tokens, events;
-	uint64_t unowned; /* keys of delegates that do not exist: an import that was interrupted leaves them */
+	uint64_t
+		unowned; /* keys of delegates that do not exist: an import that was interrupted leaves them */
 };
 
 /* Does everything in the store fit together? Each name has its account, each account its keys, each delegate
- * with values its entry among those to be swept; tokens, events and evidence can be read. The first thing that
- * does not fit is said in `why`: ERR_STORE. Nobody may write meanwhile. ERR_CLOSED: `stop` became readable.
- * ERR_NOMEM. */
+ * with values its entry among those to be swept; tokens, events and evidence can be read. The first thing
+ * that does not fit is said in `why`: ERR_STORE. Nobody may write meanwhile. ERR_CLOSED: `stop` became
+ * readable. ERR_NOMEM. */
 int bulk_check(struct store *s, int stop, const struct bulk_watcher *watcher, struct bulk_counts *out,
 	char why[static BULK_WHY]) MUST_USE;

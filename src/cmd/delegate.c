@@ -169,7 +169,7 @@ static void print_keys(const struct ipc_delegate *d)
 			printf("              last used  %s%s\n", admin_time(k->used, when),
 				from_text(&k->used_from, from));
 		else
-			printf("              not used lately\n");
+			printf("              not used to change values\n");
 		if (k->retiring)
 			printf("              ends with the first use of the other key\n");
 		if (k->bcrypt)

@@ -87,6 +87,7 @@ struct delegate_change {
 	struct address from;                /* all zero: the admin socket */
 };
 
+/* The last changes, and of each key that made one before them its last, as long as there is room. */
 struct delegate_history {
 	size_t count;
 	struct delegate_change changes[DELEGATE_MAX_CHANGES]; /* newest first */

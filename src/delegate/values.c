@@ -189,21 +189,38 @@ static struct delegate_value *find(struct delegate_value_set *set, const char *t
 	return NULL;
 }
 
+/* The place of the oldest change whose key has made a later one, too: so the last use of a key stays known,
+ * however often the other one is used. If each was made by another key, the oldest. */
+static size_t expendable(const struct delegate_history *h)
+{
+	for (size_t i = h->count; i-- > 1;)
+		for (size_t later = 0; later < i; later++)
+			if (memcmp(h->changes[i].key, h->changes[later].key, DELEGATE_KEY_TAG_SIZE) == 0)
+				return i;
+	return h->count - 1;
+}
+
+static void note_change(
+	struct delegate_history *h, enum delegate_change_kind kind, const struct delegate_actor *who)
+{
+	struct delegate_change c = {.when = who->now, .kind = kind, .from = who->from};
+	memcpy(c.key, who->key, sizeof c.key);
+	size_t place = h->count < DELEGATE_MAX_CHANGES ? h->count++ : expendable(h);
+	memmove(&h->changes[1], &h->changes[0], place * sizeof h->changes[0]);
+	h->changes[0] = c;
+}
+
 /* What has expired is dropped, and who makes the change is noted. Errors of delegate_clear(). */
 static int begin_change(struct store_txn *t, const struct delegate_id *id, enum delegate_change_kind kind,
 	const struct delegate_actor *who, struct change *out)
 {
-	struct delegate_history *h = &out->history;
 	if (delegate_key_of(id, &out->key))
 		return ERR_NOTFOUND;
 	int rc = load(t, out);
 	if (rc)
 		return rc;
 	remove_expired(&out->set, who->now);
-	h->count += h->count < DELEGATE_MAX_CHANGES;
-	memmove(&h->changes[1], &h->changes[0], (h->count - 1) * sizeof h->changes[0]);
-	h->changes[0] = (struct delegate_change){.when = who->now, .kind = kind, .from = who->from};
-	memcpy(h->changes[0].key, who->key, sizeof who->key);
+	note_change(&out->history, kind, who);
 	return OK;
 }
 

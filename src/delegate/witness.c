@@ -6,22 +6,29 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "util/hash.h"
 #include "util/text.h"
 
 enum {
 	SLOTS = 1024, /* entries of a ring, a power of two */
-	SEEN = 1024,  /* pairs of delegate and resolver a writer remembers */
+	SEEN_BITS = 10,
+	SEEN = 1 << SEEN_BITS, /* pairs of delegate and resolver a writer remembers */
 	AGAIN_MS = 10 * 1000
 };
+
+/* Which resolver asked for which delegate: no byte of it is left undefined, so it can be taken as words. */
+struct pair {
+	uint8_t label[DELEGATE_LABEL_MAX + 1]; /* lower-case, the rest is 0 */
+	struct address resolver;
+	uint32_t zone, len;
+};
+
+enum { WORDS = sizeof(struct pair) / sizeof(uint64_t) };
+_Static_assert(sizeof(struct pair) % sizeof(uint64_t) == 0, "taken as words");
 
 struct slot {
 	int64_t when;
 	uint32_t times;
-	uint16_t zone;
-	uint8_t len;
-	uint8_t label[DELEGATE_LABEL_MAX];
-	struct address resolver;
+	struct pair pair;
 };
 
 /* Both numbers only grow and wrap around; there are head - tail entries. */
@@ -46,7 +53,7 @@ struct seen {
 
 struct witness_writer {
 	struct ring *ring;
-	struct hash_key key; /* so that nobody can choose pairs that push each other out */
+	uint64_t factors[WORDS]; /* of the hash */
 	struct seen seen[SEEN];
 };
 
@@ -87,9 +94,11 @@ int witness_writer_new(struct witness *w, unsigned ring, struct witness_writer *
 	if (!r)
 		return ERR_NOMEM;
 	r->ring = &w->rings[ring];
-	int rc = secure_random(&r->key, sizeof r->key);
+	int rc = secure_random(r->factors, sizeof r->factors);
 	if (rc)
 		witness_writer_free(&r);
+	for (size_t i = 0; !rc && i < WORDS; i++)
+		r->factors[i] |= 1;
 	*out = r;
 	return rc;
 }
@@ -101,39 +110,58 @@ void witness_writer_free(struct witness_writer **w)
 }
 
 /* False: full. */
-static bool push(struct ring *r, const struct slot *s)
+static bool push(struct ring *r, const struct pair *p, int64_t when, uint32_t times)
 {
 	uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	uint32_t used = head - atomic_load_explicit(&r->tail, memory_order_acquire);
 	if (used >= SLOTS) {
-		atomic_fetch_add_explicit(&r->lost, s->times, memory_order_relaxed);
+		atomic_fetch_add_explicit(&r->lost, times, memory_order_relaxed);
 		return false;
 	}
-	r->slots[head % SLOTS] = *s;
+	r->slots[head % SLOTS] = (struct slot){when, times, *p};
 	atomic_store_explicit(&r->head, head + 1, memory_order_release);
 	return true;
+}
+
+/* Every answer with values comes through here, so it must cost next to nothing: the sum of the words, each
+ * times a random odd number. Nobody can choose pairs that push each other out, for nobody sees the numbers or
+ * the sum. */
+static uint64_t hash_of(const struct witness_writer *w, const struct pair *p)
+{
+	uint64_t words[WORDS], sum = 0;
+	memcpy(words, p, sizeof words);
+	for (size_t i = 0; i < WORDS; i++)
+		sum += words[i] * w->factors[i];
+	return sum;
+}
+
+/* All of it, whatever its length: compilers make few instructions of that. */
+static void make_pair(
+	struct pair *p, uint16_t zone, const uint8_t *label, size_t len, const struct address *client)
+{
+	*p = (struct pair){.resolver = *client, .zone = zone, .len = (uint32_t)len};
+	memcpy(p->label, label, len);
+	for (size_t i = 0; i < sizeof p->label; i++)
+		p->label[i] = text_lower(p->label[i]);
 }
 
 void witness_note(struct witness_writer *w, uint16_t zone, const uint8_t *label, size_t len,
 	const struct address *client, int64_t now)
 {
-	struct slot s = {.when = now, .zone = zone, .len = (uint8_t)len, .resolver = *client};
-	if (len > sizeof s.label)
+	struct pair p;
+	if (len > DELEGATE_LABEL_MAX)
 		return;
-	for (size_t i = 0; i < len; i++)
-		s.label[i] = text_lower(label[i]);
-	/* From the zone to the resolver: the members lie side by side. */
-	uint64_t hash = hash_64(&w->key, &s.zone,
-		offsetof(struct slot, resolver) + sizeof s.resolver - offsetof(struct slot, zone));
-	struct seen *seen = &w->seen[hash % SEEN];
+	make_pair(&p, zone, label, len, client);
+	uint64_t hash = hash_of(w, &p);
+	struct seen *seen = &w->seen[hash >> (64 - SEEN_BITS)]; /* its best bits */
 	bool known = seen->hash == hash;
 	/* A clock that is set back must not silence anybody. */
 	if (known && now >= seen->when && now - seen->when < AGAIN_MS) {
 		seen->skipped += seen->skipped < UINT32_MAX;
 		return;
 	}
-	s.times = 1 + (known && seen->skipped < UINT32_MAX ? seen->skipped : 0);
-	if (push(w->ring, &s))
+	uint32_t times = 1 + (known && seen->skipped < UINT32_MAX ? seen->skipped : 0);
+	if (push(w->ring, &p, now, times))
 		*seen = (struct seen){.hash = hash, .when = now};
 }
 
@@ -142,15 +170,16 @@ void witness_note(struct witness_writer *w, uint16_t zone, const uint8_t *label,
 /* False: not what witness_note() writes. */
 static bool check(const struct slot *s, struct witness_entry *out)
 {
-	if (!s->len || s->len > sizeof s->label || !s->times || s->when < 0)
+	const struct pair *p = &s->pair;
+	if (!p->len || p->len > DELEGATE_LABEL_MAX || p->zone > UINT16_MAX || !s->times || s->when < 0)
 		return false;
-	out->id.zone = s->zone;
-	memcpy(out->id.label, s->label, s->len);
-	out->id.label[s->len] = 0;
-	out->resolver = s->resolver;
+	out->id.zone = (uint16_t)p->zone;
+	memcpy(out->id.label, p->label, p->len);
+	out->id.label[p->len] = 0;
+	out->resolver = p->resolver;
 	out->when = s->when;
 	out->times = s->times;
-	return delegate_label_valid(out->id.label);
+	return strlen(out->id.label) == p->len && delegate_label_valid(out->id.label);
 }
 
 static size_t take(struct ring *r, struct witness_entry *out, size_t max)

@@ -103,7 +103,7 @@ static enum step start_writing(struct connection *c, enum after_write after)
 static enum step refuse(struct connection *c, unsigned status)
 {
 	struct http_response r = response_refusal(status);
-	response_format(c, &r, false, false);
+	response_format(c, &r, false, c->exchange.head.is_head);
 	input_free(c);
 	return start_writing(c, AFTER_CLOSE);
 }
@@ -131,6 +131,7 @@ static void skip_empty_line(struct connection *c)
 
 static enum step take_head(struct connection *c)
 {
+	c->exchange.head.is_head = false; /* of this request nothing is known yet */
 	skip_empty_line(c);
 	size_t limit = c->in_len < HTTP_MAX_HEADERS ? c->in_len : HTTP_MAX_HEADERS;
 	switch (head_scan(c->in, limit, &c->scanned)) {
@@ -375,9 +376,11 @@ void connection_open(struct http_server *s, int fd, const struct address *peer)
 		.trusted = forward_trusted(s->trusted, s->trusted_count, peer),
 	};
 	c->exchange.connection = c;
+	if (!c->trusted && !(c->crowd = crowds_join(s->crowds, peer)))
+		goto fail_connection;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* only speed */
 	if (s->tls && tls_session_new(s->tls, fd, &c->tls))
-		goto fail_connection;
+		goto fail_crowd;
 	struct epoll_event e = {.events = c->events, .data.ptr = &c->source};
 	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
 		goto fail_tls;
@@ -386,6 +389,8 @@ void connection_open(struct http_server *s, int fd, const struct address *peer)
 	return;
 fail_tls:
 	tls_session_free(&c->tls);
+fail_crowd:
+	crowds_leave(c->crowd);
 fail_connection:
 	free(c);
 fail_fd:
@@ -399,6 +404,7 @@ void connection_free(struct connection *c)
 		TAILQ_REMOVE(&s->woken, c, woken);
 	TAILQ_REMOVE(&s->all, c, all);
 	s->connection_count--;
+	crowds_leave(c->crowd);
 	tls_session_free(&c->tls);
 	if (c->source.fd >= 0)
 		(void)close(c->source.fd); /* leaves the epoll set by itself */

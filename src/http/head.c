@@ -7,6 +7,7 @@
 enum {
 	OK_SO_FAR = 0,
 	BAD_REQUEST = 400,
+	MEDIA_TYPE = 415,
 	EXPECTATION = 417,
 	TOO_LARGE = 431,
 	NOT_IMPLEMENTED = 501,
@@ -17,8 +18,8 @@ enum {
 struct parser {
 	char *buf, *at, *end;
 	struct head *head;
-	bool http11;
-	unsigned hosts, lengths, encodings;
+	bool http11, has_coding;
+	unsigned seen; /* which of the fields that may stand only once; bits are places in `known` */
 };
 
 static bool is_alnum(unsigned char c)
@@ -26,22 +27,35 @@ static bool is_alnum(unsigned char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Every byte is a letter, a digit or one of `more`; an empty text is not. */
-static bool consists_of(const char *s, const char *more)
+/* How many bytes at the start are letters, digits or one of `more`. */
+static size_t span(const char *s, const char *more)
 {
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (!is_alnum((unsigned char)*s) && !strchr(more, *s))
-			return false;
-	return true;
+	size_t len = 0;
+	while (s[len] && (is_alnum((unsigned char)s[len]) || strchr(more, s[len])))
+		len++;
+	return len;
 }
 
-/* RFC 9110 section 5.6.2. No blank is a token character, so a folded line (RFC 9112 section 5.2) and a blank
- * before the colon (section 5.1) fail here. */
-static bool is_token(const char *s)
+/* Every byte is; an empty text is not. */
+static bool consists_of(const char *s, const char *more)
 {
-	return consists_of(s, "!#$%&'*+-.^_`|~");
+	return *s && !s[span(s, more)];
+}
+
+/* RFC 9110 section 5.6.2 has more characters in a token. Gateways map some of them to others, so that
+ * Content_Length becomes Content-Length behind them (section 17.10): no name has them here. A folded line
+ * (RFC 9112 section 5.2) and a blank before the colon (section 5.1) fail here, too. */
+static bool is_field_name(const char *s)
+{
+	return consists_of(s, "-");
+}
+
+/* RFC 9110 section 9.1: methods are compared with their case, and all that exist have capital letters. Who
+ * takes "head" for HEAD expects an answer without a body. */
+static bool is_method(const char *s)
+{
+	size_t len = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+	return len && !s[len] && len <= HEAD_MAX_METHOD;
 }
 
 static bool may_stand_in_head(unsigned char c)
@@ -147,7 +161,9 @@ static unsigned parse_request_line(struct parser *p)
 		return BAD_REQUEST;
 	*target++ = 0;
 	*version++ = 0;
-	if (!is_token(method) || strlen(method) > HEAD_MAX_METHOD)
+	/* A CONNECT has another target (RFC 9112 section 3.2.3), and a proxy that lets it pass would take all
+	 * that follows for a tunnel's bytes. */
+	if (!is_method(method) || strcmp(method, "CONNECT") == 0)
 		return BAD_REQUEST;
 	p->head->method = offset(p, method);
 	p->head->is_head = strcmp(method, "HEAD") == 0;
@@ -156,11 +172,11 @@ static unsigned parse_request_line(struct parser *p)
 }
 
 /* Digits only: no sign, no blank, no list of equal numbers (RFC 9110 section 8.6 would allow one to merge
- * it). */
+ * it), no leading zero, which some take for octal. */
 static bool parse_length(const char *s, size_t *out)
 {
 	size_t n = 0;
-	if (!*s)
+	if (!*s || (*s == '0' && s[1]))
 		return false;
 	for (; *s; s++) {
 		if (!is_digit(*s))
@@ -171,37 +187,129 @@ static bool parse_length(const char *s, size_t *out)
 	return true;
 }
 
-/* "close" and "keep-alive" among the options of a Connection field, RFC 9110 section 7.6.1. */
-static void apply_connection(struct head *h, const char *s)
+/* ---- fields with a meaning here; each gets its trimmed value ---- */
+
+static unsigned take_length(struct parser *p, const char *value)
 {
-	while (*s) {
-		s += strspn(s, " \t,");
-		size_t len = strcspn(s, " \t,");
-		if (len == 5 && strncasecmp(s, "close", 5) == 0)
-			h->keep_alive = false;
-		s += len;
+	return parse_length(value, &p->head->content_length) ? OK_SO_FAR : BAD_REQUEST;
+}
+
+static unsigned take_coding(struct parser *p, const char *value)
+{
+	(void)value;
+	p->has_coding = true;
+	return OK_SO_FAR;
+}
+
+/* Of the name or the address a Host begins with, RFC 3986 section 3.2.2 without what no name has. 0: none. */
+static size_t host_length(const char *s)
+{
+	if (*s != '[')
+		return span(s, "-._~");
+	size_t len = 1 + strspn(s + 1, "0123456789abcdefABCDEF:.");
+	return len > 1 && s[len] == ']' ? len + 1 : 0;
+}
+
+static bool is_port_or_nothing(const char *s)
+{
+	size_t digits = *s == ':' ? strspn(s + 1, "0123456789") : 0;
+	return !*s || (*s == ':' && digits <= 5 && !s[1 + digits]);
+}
+
+/* RFC 9112 section 3.2 lets it be empty. */
+static unsigned take_host(struct parser *p, const char *value)
+{
+	size_t len = host_length(value);
+	(void)p;
+	return !*value || (len && is_port_or_nothing(value + len)) ? OK_SO_FAR : BAD_REQUEST;
+}
+
+/* The options clients do send. */
+static bool is_connection_option(const char *s, size_t len)
+{
+	static const char *const options[] = {"close", "keep-alive", "upgrade", "te", "http2-settings"};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (strlen(options[i]) == len && strncasecmp(s, options[i], len) == 0)
+			return true;
+	return len == 0; /* RFC 9110 section 5.6.1.2: an empty element counts for nothing */
+}
+
+/* RFC 9110 section 7.6.1: whoever forwards the request removes each field that is named here. A name that
+ * belongs to the request itself (Content-Length, X-Api-Key, X-Forwarded-For) makes two requests of one. */
+static unsigned take_connection(struct parser *p, const char *value)
+{
+	for (;;) {
+		value += strspn(value, " \t");
+		size_t len = strcspn(value, " \t,");
+		if (!is_connection_option(value, len))
+			return BAD_REQUEST;
+		if (len == 5 && strncasecmp(value, "close", 5) == 0)
+			p->head->keep_alive = false;
+		value += len;
+		value += strspn(value, " \t");
+		if (!*value)
+			return OK_SO_FAR;
+		if (*value++ != ',')
+			return BAD_REQUEST;
 	}
 }
 
+/* RFC 9110 section 10.1.1: an HTTP/1.0 expectation is ignored, an unknown one may be answered with 417. */
+static unsigned take_expectation(struct parser *p, const char *value)
+{
+	if (!p->http11)
+		return OK_SO_FAR;
+	p->head->expects_continue = strcasecmp(value, "100-continue") == 0;
+	return p->head->expects_continue ? OK_SO_FAR : EXPECTATION;
+}
+
+/* RFC 9110 section 8.4: what is encoded says one thing to who decodes it and another to who does not. */
+static unsigned take_encoding(struct parser *p, const char *value)
+{
+	(void)p;
+	return !*value || strcasecmp(value, "identity") == 0 ? OK_SO_FAR : MEDIA_TYPE;
+}
+
+/* RFC 2616 section 4.4 let a body of this type say itself where it ends; since RFC 7230 none does. */
+static unsigned take_type(struct parser *p, const char *value)
+{
+	static const char delimits_itself[] = "multipart/byteranges";
+	(void)p;
+	return strncasecmp(value, delimits_itself, sizeof delimits_itself - 1) == 0 ? MEDIA_TYPE : OK_SO_FAR;
+}
+
+static unsigned take_any(struct parser *p, const char *value)
+{
+	(void)p, (void)value;
+	return OK_SO_FAR;
+}
+
+enum { HOST, FIRST_LIST = 6 }; /* places in `known`; those before FIRST_LIST may stand only once */
+
+static const struct known {
+	const char *name;
+	unsigned (*take)(struct parser *, const char *value);
+} known[] = {
+	[HOST] = {"Host", take_host},
+	{"Content-Length", take_length},
+	{"Expect", take_expectation},
+	{"Authorization", take_any},
+	{"Content-Encoding", take_encoding},
+	{"Content-Type", take_type},
+	[FIRST_LIST] = {"Transfer-Encoding", take_coding},
+	{"Connection", take_connection},
+};
+
+/* RFC 9110 section 5.3: a field whose value is no list stands once. */
 static unsigned apply_field(struct parser *p, const char *name, const char *value)
 {
-	if (strcasecmp(name, "Host") == 0) {
-		p->hosts++;
-		return *value && !consists_of(value, "-._~:[]") ? BAD_REQUEST : OK_SO_FAR;
-	}
-	if (strcasecmp(name, "Content-Length") == 0) {
-		p->lengths++;
-		return parse_length(value, &p->head->content_length) ? OK_SO_FAR : BAD_REQUEST;
-	}
-	if (strcasecmp(name, "Transfer-Encoding") == 0)
-		p->encodings++;
-	if (strcasecmp(name, "Connection") == 0)
-		apply_connection(p->head, value);
-	/* RFC 9110 section 10.1.1: an HTTP/1.0 expectation is ignored, an unknown one may be answered with
-	 * 417. */
-	if (strcasecmp(name, "Expect") == 0 && p->http11) {
-		p->head->expects_continue = strcasecmp(value, "100-continue") == 0;
-		return p->head->expects_continue ? OK_SO_FAR : EXPECTATION;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (strcasecmp(name, known[i].name) != 0)
+			continue;
+		if (i < FIRST_LIST && p->seen & 1u << i)
+			return BAD_REQUEST;
+		p->seen |= 1u << i;
+		return known[i].take(p, value);
 	}
 	return OK_SO_FAR;
 }
@@ -212,7 +320,7 @@ static unsigned parse_field(struct parser *p, char *line)
 	if (!colon)
 		return BAD_REQUEST;
 	*colon = 0;
-	if (!is_token(line))
+	if (!is_field_name(line))
 		return BAD_REQUEST;
 	if (p->head->field_count == HEAD_MAX_FIELDS)
 		return TOO_LARGE;
@@ -233,15 +341,23 @@ static unsigned parse_fields(struct parser *p)
 	return BAD_REQUEST;
 }
 
+/* RFC 9110 sections 9.3.1, 9.3.2, 9.3.5 and 9.3.8: content has no meaning, or is forbidden, with the others;
+ * and there are servers that leave it standing as the start of the next request. */
+static bool may_have_content(const char *method)
+{
+	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
+}
+
 /* No known client sends a transfer coding, and Content-Length beside one is the classic way to make two
  * parsers disagree (RFC 9112 section 6.3), so any coding is refused. One Host: RFC 9112 section 3.2. */
 static unsigned check_framing(const struct parser *p)
 {
-	if (p->encodings)
+	const struct head *h = p->head;
+	if (p->has_coding)
 		return NOT_IMPLEMENTED;
-	if (p->lengths > 1 || p->hosts > 1 || (p->http11 && p->hosts == 0))
+	if (p->http11 && !(p->seen & 1u << HOST))
 		return BAD_REQUEST;
-	return OK_SO_FAR;
+	return h->content_length && !may_have_content(p->buf + h->method) ? BAD_REQUEST : OK_SO_FAR;
 }
 
 unsigned head_parse(char *buf, size_t len, struct head *out)

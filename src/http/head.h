@@ -36,8 +36,8 @@ enum head_scan { HEAD_INCOMPLETE, HEAD_COMPLETE, HEAD_BAD };
 enum head_scan head_scan(const char *buf, size_t len, size_t *scanned);
 
 /* Parses a complete head (len from head_scan, at most UINT16_MAX) and puts NULs between its parts. 0, or the
- * HTTP status to refuse with: 400, 417 (unknown expectation), 431 (too many fields), 501 (transfer coding),
- * 505. */
+ * HTTP status to refuse with: 400, 415 (encoded content), 417 (unknown expectation), 431 (too many fields),
+ * 501 (transfer coding), 505. is_head is right in any case. */
 unsigned head_parse(char *buf, size_t len, struct head *out);
 
 /* The value of the field called `name` (any case), or NULL. *twice: it is there more than once. */

@@ -8,15 +8,18 @@
  *
  * What the room itself refuses, always with a small JSON body {"error": "..."} and a closed connection:
  * ambiguous framing (anything but at most one exact Content-Length, any Transfer-Encoding (501), not exactly
- * one Host in HTTP/1.1, control characters, CR or LF alone, folded lines, spaces in names), other versions
- * than 1.0 and 1.1 (505), targets that are not a plain path (percent-encoding, "..", absolute form), headers
- * over HTTP_MAX_HEADERS bytes (431), bodies over HTTP_MAX_BODY (413). Cut without a word: requests not
- * complete HTTP_REQUEST_SECONDS after the connection was made or, on a kept one, after their first byte;
- * answers not taken within the same time.
+ * one Host in HTTP/1.1, control characters, CR or LF alone, folded lines, names of other characters than
+ * letters, digits and hyphens, connection options that would remove fields, content where it has no meaning
+ * or is encoded (415)), other versions than 1.0 and 1.1 (505), targets that are not a plain path
+ * (percent-encoding, "..", absolute form), headers over HTTP_MAX_HEADERS bytes (431), bodies over
+ * HTTP_MAX_BODY (413). doc/http.md has all of it. Cut without a word: requests not complete
+ * HTTP_REQUEST_SECONDS after the connection was made or, on a kept one, after their first byte; answers not
+ * taken within the same time.
  *
  * A POST without Content-Length has an empty body. "Expect: 100-continue" works. Connections are kept, except
- * with HTTP/1.0, after a refusal, and from a trusted proxy (one request each). At HTTP_MAX_CONNECTIONS an
- * idle one makes room for a new one, or else the one that has been sending its request longest. */
+ * with HTTP/1.0, after a refusal, and from a trusted proxy (one request each). At HTTP_MAX_CONNECTIONS one of
+ * the network (/24, /56) with the most makes room for a new one: an idle one, or else the one that has been
+ * sending its request longest. */
 #pragma once
 
 #include <stdbool.h>

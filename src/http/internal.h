@@ -38,6 +38,13 @@ enum connection_state {
 
 enum after_write { AFTER_READ_BODY, AFTER_NEXT_REQUEST, AFTER_CLOSE };
 
+/* The connections of one network (/24, /56). */
+struct crowd {
+	struct address base;
+	size_t count;
+	LIST_ENTRY(crowd) link;
+};
+
 struct http_exchange {
 	struct connection *connection;
 	struct head head;
@@ -50,6 +57,7 @@ struct connection {
 	struct http_server *server;
 	struct tls_session *tls; /* NULL: plain */
 	struct address peer;
+	struct crowd *crowd; /* NULL: a trusted proxy, which speaks for many */
 	int64_t accepted;
 	int64_t deadline; /* INT64_MAX: none */
 	uint32_t events;  /* what epoll watches for */
@@ -91,6 +99,7 @@ struct http_server {
 	void *ctx;
 	int64_t now, last_sweep;
 	size_t connection_count;
+	struct crowds *crowds;
 	struct connection_list all, woken;
 	bool quiesced;
 };
@@ -100,6 +109,12 @@ void connection_open(struct http_server *s, int fd, const struct address *peer);
 void connection_progress(struct connection *c);
 void connection_event(struct connection *c, uint32_t events);
 void connection_free(struct connection *c);
+
+/* crowds.c: how many connections come from one network. ERR_NOMEM, ERR_SYSTEM (no random numbers). */
+int crowds_new(struct crowds **out) MUST_USE;
+void crowds_free(struct crowds **s); /* accepts NULL inside; sets it to NULL; nobody may be left in it */
+struct crowd *crowds_join(struct crowds *s, const struct address *peer); /* NULL: no memory */
+void crowds_leave(struct crowd *c);                                      /* accepts NULL */
 
 /* server.c: has the connection moved on by the next http_run(). */
 void server_wake(struct connection *c);

@@ -26,6 +26,7 @@ static const struct status {
 	{405, "Method Not Allowed", ""},
 	{409, "Conflict", ""},
 	{413, "Content Too Large", "{\"error\": \"body_too_large\"}"},
+	{415, "Unsupported Media Type", "{\"error\": \"unsupported_media_type\"}"},
 	{417, "Expectation Failed", "{\"error\": \"unknown_expectation\"}"},
 	{429, "Too Many Requests", ""},
 	{431, "Request Header Fields Too Large", "{\"error\": \"headers_too_large\"}"},

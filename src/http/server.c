@@ -13,7 +13,11 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { EVENTS_PER_RUN = 64, ACCEPTS_PER_RUN = 64 };
+enum {
+	EVENTS_PER_RUN = 64,
+	ACCEPTS_PER_RUN = 64,
+	CROWD_STEP = 16 /* so many connections more from one network make a difference */
+};
 
 /* ---- listening sockets ---- */
 
@@ -32,28 +36,39 @@ static void watch_listeners(struct http_server *s, bool on)
 		listener_watch(s, &s->listeners[i], on);
 }
 
-/* How easily a connection can be done without: 0, somebody works on its request. */
+/* How easily a connection can be done without: 0, somebody works on its request, or its answer is just to be
+ * sent. */
 static unsigned expendability(const struct connection *c)
 {
 	if (c->state == STATE_LINGERING || (c->state == STATE_READING && c->used && !c->in_len))
+		return 3;
+	if (c->state == STATE_READING || c->state == STATE_HANDSHAKE)
 		return 2;
-	return c->state == STATE_READING || c->state == STATE_HANDSHAKE;
+	return c->state == STATE_WRITING && !c->is_woken; /* the other side does not take its answer */
 }
 
-/* Who makes room at the limit: one between requests, or else the one that has been busy with sending its
- * request longest, so that a crowd of slow clients cannot keep others out. NULL: nobody. */
+static size_t crowding(const struct connection *c)
+{
+	return c->crowd ? c->crowd->count / CROWD_STEP : 0;
+}
+
+static bool goes_before(const struct connection *a, const struct connection *b)
+{
+	unsigned ea = expendability(a), eb = expendability(b);
+	if (crowding(a) != crowding(b))
+		return crowding(a) > crowding(b);
+	return ea != eb ? ea > eb : a->deadline < b->deadline;
+}
+
+/* Who makes room at the limit: one of the network with the most, so that nobody alone can push out others;
+ * there one between requests, or else the one that has been busy with sending its request longest, or with
+ * not taking its answer. NULL: nobody. */
 static struct connection *most_expendable(const struct http_server *s)
 {
 	struct connection *c, *found = NULL;
-	unsigned best = 0;
 	TAILQ_FOREACH(c, &s->all, all)
-	{
-		unsigned e = expendability(c);
-		if (e > best || (e && e == best && c->deadline < found->deadline)) {
-			best = e;
-			found = c;
-		}
-	}
+	if (expendability(c) && (!found || goes_before(c, found)))
+		found = c;
 	return found;
 }
 
@@ -253,6 +268,8 @@ int http_start(
 	if (r == OK && settings->certificate)
 		r = tls_context_new(settings->certificate, settings->key, "http/1.1", &s->tls);
 	if (r == OK)
+		r = crowds_new(&s->crowds);
+	if (r == OK)
 		r = open_descriptors(s);
 	if (r == OK)
 		r = start_listening(s);
@@ -287,6 +304,7 @@ void http_stop(struct http_server **server)
 	if (s->epoll >= 0)
 		(void)close(s->epoll);
 	tls_context_free(&s->tls);
+	crowds_free(&s->crowds);
 	free(s->listeners);
 	free(s->trusted);
 	free(s);

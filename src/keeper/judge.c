@@ -83,7 +83,7 @@ static void begin_event(struct hearing *h)
 {
 	uint8_t id[16];
 	h->event = (struct event){.when = h->now.wall,
-		.kind = types[h->r->type].event,
+		.kind = (uint8_t)types[h->r->type].event,
 		.by = (uint8_t)h->r->by,
 		.uid = h->asker->uid,
 		.client = h->r->client};

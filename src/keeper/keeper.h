@@ -29,7 +29,7 @@ struct keeper_settings {
 	enum conf_registration_mode registration_mode;
 	uint32_t per_address_per_hour; /* of registrations without a token; 0: no limit */
 	uint32_t per_day;
-	uint32_t failed_login_delay; /* milliseconds, at most */
+	uint32_t failed_login_delay;                 /* milliseconds, at most */
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the operator's bearer token; all zero: none
 						      */
 	uint64_t events_keep; /* events in the audit log, at most; 0: none is written */

@@ -208,6 +208,20 @@ static int open_environment(struct store *s, const char *path, enum store_mode m
 	return store_guard_setup(s->env);
 }
 
+/* A writer that died in the middle has left LMDB's lock, and the number of its last commit, which that of the
+ * file need not be: the file may have been put there since. Whoever takes the lock next repairs both, and
+ * until then a snapshot has the wrong number, and even the wrong one of the two newest states. */
+static int settle(struct store *s, const char *path, struct diag *why)
+{
+	MDB_txn *txn;
+	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (code)
+		explain(why, path, code);
+	else
+		mdb_txn_abort(txn);
+	return store_map_error(code);
+}
+
 static int open_guarded(struct store *s, const char *path, enum store_mode mode, struct diag *why)
 {
 	int rc = open_environment(s, path, mode, why);
@@ -218,7 +232,8 @@ static int open_guarded(struct store *s, const char *path, enum store_mode mode,
 		return ERR_STORE;
 	}
 	uint32_t format = FORMAT;
-	rc = open_existing(s, path, why, &format);
+	rc = mode == STORE_WRITE ? settle(s, path, why) : OK;
+	rc = rc ? rc : open_existing(s, path, why, &format);
 	if (mode == STORE_WRITE && (rc == ERR_NOTFOUND || (!rc && format < FORMAT)))
 		rc = create_tables(s, path, why);
 	store_guard_end();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The head of a request, and the client address a proxy may write into it. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/forward.h"
 #include "http/head.h"
@@ -14,6 +16,43 @@ static void require(bool holds)
 		abort();
 }
 
+/* Options that a proxy in front could have acted upon; anything else names a field. */
+static void check_options(const char *value)
+{
+	static const char known[] = "close,keep-alive,upgrade,te,http2-settings,";
+	char lower[32];
+	while (*value) {
+		value += strspn(value, " \t,");
+		size_t len = strcspn(value, " \t,");
+		require(len < sizeof lower - 1);
+		for (size_t i = 0; i < len; i++)
+			lower[i] = (char)tolower((unsigned char)value[i]);
+		memcpy(lower + len, ",", 2);
+		require(!len || strstr(known, lower));
+		value += len;
+	}
+}
+
+static void check_fields(const struct head *h, const char *buf)
+{
+	for (unsigned i = 0; i < h->field_count; i++) {
+		const char *name = buf + h->fields[i].name;
+		require(*name && !name[strspn(name,
+					 "-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")]);
+		if (strcasecmp(name, "Connection") == 0)
+			check_options(buf + h->fields[i].value);
+	}
+}
+
+static void check_method(const struct head *h, const char *buf)
+{
+	const char *method = buf + h->method;
+	require(*method && !method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")] &&
+		strcmp(method, "CONNECT") != 0);
+	require(h->is_head == (strcmp(method, "HEAD") == 0));
+	require(!h->content_length || method[0] == 'P');
+}
+
 /* What an accepted head promises to those behind the parser. */
 static void check_head(const struct head *h, const char *buf)
 {
@@ -23,8 +62,10 @@ static void check_head(const struct head *h, const char *buf)
 	require(!strstr(path, "/../") && strlen(buf + h->method) <= HEAD_MAX_METHOD);
 	require(h->field_count <= HEAD_MAX_FIELDS);
 	require(!head_field(h, buf, "Transfer-Encoding", &twice) && !twice);
-	(void)head_field(h, buf, "Content-Length", &twice);
-	require(!twice);
+	const char *length = head_field(h, buf, "Content-Length", &twice);
+	require(!twice && (!length || (*length && !length[strspn(length, "0123456789")])));
+	check_method(h, buf);
+	check_fields(h, buf);
 	(void)head_field(h, buf, "Host", &twice);
 	require(!twice);
 }

@@ -372,10 +372,10 @@ class Server:
             except socket.timeout:
                 return None
 
-    def stream(self, dot=False, family=4, timeout=5):
+    def stream(self, dot=False, family=4, timeout=5, source=None):
         """A connection for DNS over TCP, or over TLS."""
         address = (LOOPBACK[family], self.dot_port if dot else self.dns_port)
-        s = socket.create_connection(address, timeout=timeout)
+        s = socket.create_connection(address, timeout=timeout, source_address=source and (source, 0))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return rawhttp.tls_context(protocol="dot").wrap_socket(s, server_hostname="localhost") if dot else s
 

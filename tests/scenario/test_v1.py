@@ -51,16 +51,6 @@ def test_show(shared, base):
     assert account["password"] not in json.dumps(shown)
 
 
-def test_evidence(shared, account):
-    """Who asked for the values, and when: after the next round of the keeper, within seconds."""
-    from harness import poll
-    shared.publish(account)
-    assert show(shared, account)["resolvers"] == []
-    assert txt_of(shared.query(account["fulldomain"] + "."))
-    (asker,) = poll(lambda: show(shared, account)["resolvers"], 5, "evidence")
-    assert asker["resolver"] == "127.0.0.1" and asker["first"] <= asker["last"] and asker["times"] >= 1
-
-
 # ---- values
 
 

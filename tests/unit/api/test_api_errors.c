@@ -174,7 +174,7 @@ static void other_methods_are_405_with_allow(void **state)
 	} cases[] = {
 		{"GET /register HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
 		{"HEAD /x/y/update HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
-		{"post /update HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
+		{"POSTS /update HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
 		{"P /update HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
 		{"PUT /present HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},
 		{"DELETE /cleanup HTTP/1.1\r\nHost: a\r\n", "\r\nAllow: POST\r\n"},

@@ -230,6 +230,36 @@ static void a_bcrypt_key_from_elsewhere_is_refused_at_once(void **state)
 	assert_int_equal(login(&c, &l), ERR_FORBIDDEN);
 }
 
+static void put_by(const struct delegate_credentials *c, uint8_t key, int64_t now)
+{
+	const struct delegate_actor who = {.now = now, .key = {key}};
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_put(t, &c->id, value(key), &rules, &who), OK);
+	commit(t);
+}
+
+/* One of two keys is used all the time, the other was used once: that is still known, and when. */
+static void the_last_use_of_a_key_is_not_forgotten(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	put_by(&c, 1, NOW);
+	for (int64_t i = 1; i <= 20; i++)
+		put_by(&c, 2, NOW + i);
+	struct delegate d = whole(&c.id);
+	assert_int_equal(d.history.count, DELEGATE_MAX_CHANGES);
+	for (unsigned i = 0; i + 1 < DELEGATE_MAX_CHANGES; i++)
+		assert_int_equal(d.history.changes[i].when, NOW + 20 - i);
+	assert_int_equal(d.history.changes[DELEGATE_MAX_CHANGES - 1].when, NOW);
+	assert_int_equal(d.history.changes[DELEGATE_MAX_CHANGES - 1].key[0], 1);
+	/* As many keys as there is room for (of which all but two have ended): the oldest goes. */
+	for (uint8_t key = 3; key < 3 + DELEGATE_MAX_CHANGES; key++)
+		put_by(&c, key, NOW + 20 + key);
+	d = whole(&c.id);
+	for (unsigned i = 0; i < DELEGATE_MAX_CHANGES; i++)
+		assert_int_equal(d.history.changes[i].key[0], 2 + DELEGATE_MAX_CHANGES - i);
+}
+
 static void the_last_changes_are_known(void **state)
 {
 	(void)state;
@@ -501,6 +531,7 @@ int main(void)
 		TEST(a_wrong_use_retires_nothing),
 		TEST(a_bcrypt_key_is_settled_once),
 		TEST(a_bcrypt_key_from_elsewhere_is_refused_at_once),
+		TEST(the_last_use_of_a_key_is_not_forgotten),
 		TEST(the_last_changes_are_known),
 		TEST(aliases_are_clean_names),
 		TEST(aliases_are_kept),

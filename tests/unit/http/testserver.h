@@ -91,16 +91,24 @@ static inline void testserver_turns(struct testserver *t, unsigned n)
 		testserver_turn(t, -1, 0);
 }
 
-static inline void testclient_open(struct testclient *c, struct testserver *t)
+/* `source` in host byte order: all of 127.0.0.0/8 is ours. */
+static inline void testclient_open_from(struct testclient *c, struct testserver *t, in_addr_t source)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(t->port)};
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	memset(c, 0, sizeof *c);
 	c->server = t;
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(c->fd >= 0);
+	assert_int_equal(bind(c->fd, (struct sockaddr *)&own, sizeof own), 0);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+static inline void testclient_open(struct testclient *c, struct testserver *t)
+{
+	testclient_open_from(c, t, INADDR_LOOPBACK);
 }
 
 static inline void testclient_close(struct testclient *c)
