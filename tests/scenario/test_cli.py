@@ -68,6 +68,21 @@ def test_help_names_every_action_and_option():
             assert run(command, expected.split()[0], "--help").stdout == text
 
 
+def test_what_the_documents_tell_to_type_exists():
+    """Each option that doc/administration.md names beside a command is in that command's help, and each action."""
+    text = (ROOT / "doc/administration.md").read_text()
+    told = re.findall(rf"(?:`|acme-delegate )((?:{'|'.join(COMMANDS)})(?: [^`\n|>;&]*)?)", text)
+    assert len(told) > 40
+    for line in told:
+        command, *rest = line.split()
+        help_text = run(command, "--help").stdout
+        for word in rest:
+            if word.startswith("--"):
+                assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", help_text), (line, word)
+        if command in ("delegate", "key", "token") and rest:
+            assert f"acme-delegate {command} {rest[0]}" in help_text, line
+
+
 @pytest.mark.parametrize("args", [
     ["delegate"], ["delegate", "frob"], ["delegate", "show"], ["delegate", "show", "a", "b"], ["delegate", "add", "a", "b"],
     ["delegate", "list", "a", "b"], ["delegate", "remove"], ["delegate", "list", "--yes"], ["delegate", "add", "--frob"],

@@ -2,6 +2,7 @@
 """The operator's commands as typed on the machine of the server: delegates, keys, registration tokens, status."""
 
 import json
+import os
 import re
 import uuid
 
@@ -475,6 +476,18 @@ def test_status_of_a_full_disk(server, small_disk):  # noqa: F811
     filler.unlink()
     poll(lambda: one.operator("status").returncode == 0, 10, "all is well again")
     add(one, label())
+
+
+def test_status_of_a_store_that_cannot_be_read(server):
+    one = server()
+    account = one.register()
+    contents = one.data_file.read_bytes()
+    os.truncate(one.data_file, 0)
+    done = poll(lambda: (d := one.operator("status")).returncode == 1 and d, 10, "that it is seen")
+    assert done.stdout == "" and len(done.stderr.splitlines()) == 1 and "log" in done.stderr, done
+    one.data_file.write_bytes(contents)
+    poll(lambda: one.operator("status").returncode == 0, 10, "all is well again")
+    assert show(one, account["subdomain"])
 
 
 # ---- on a terminal

@@ -4,6 +4,7 @@
 import grp
 import os
 import pwd
+import select
 import shutil
 import socket
 import stat
@@ -219,6 +220,67 @@ def test_output_that_nobody_reads(server):
             w.kill()
             w.wait()
     assert ask(s, "status")
+
+
+def request_of(server, *command):
+    """The bytes of a command's request, and what the server says first: a socket of ours stands between the two."""
+    path = server.folder / "between.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(10)
+        process = subprocess.Popen([harness.BINARY, *command, "--socket", str(path)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+        try:
+            client, _ = listener.accept()
+            with client, raw_connection(server) as behind:
+                client.settimeout(10)
+                client.setblocking(True)
+                behind.setblocking(True)
+                seen = []
+                for _ in range(20):
+                    ready, _, _ = select.select([client, behind], [], [], 10)
+                    assert ready, seen
+                    for one in ready:
+                        message = one.recv(65536)
+                        if not message:
+                            return max(seen, key=len)
+                        (behind if one is client else client).send(message)
+                        if one is client:
+                            seen.append(message)
+                    if process.poll() is not None:
+                        break
+                return max(seen, key=len)
+        finally:
+            process.kill()
+            process.wait()
+            path.unlink()
+
+
+def test_requests_whose_answers_nobody_reads(server):
+    """Each connection asks for long lists as fast as it can and fetches nothing: it is given up, the API goes on."""
+    s = server()
+    accounts = [s.register() for _ in range(40)]
+    request = request_of(s, "delegate", "list", "--json")
+    greedy = [raw_connection(s) for _ in range(6)]
+    for g in greedy:
+        g.setblocking(False)
+    started = time.monotonic()
+    sent = 0
+    for i in range(60):
+        for g in greedy:
+            try:
+                for _ in range(50):
+                    g.send(request)
+                    sent += 1
+            except OSError:  # it is full, or was given up
+                pass
+        s.publish(accounts[i % len(accounts)])
+    assert sent > 100, "they did ask"
+    assert time.monotonic() - started < 15
+    for g in greedy:
+        g.close()
+    poll(lambda: s.operator("status").returncode == 0, 10, "room again")
 
 
 def test_too_many_connections(server):
