@@ -61,6 +61,9 @@ int admin_print_json(const struct ipc_reply *r);
 /* Asks, and prints `done` (a sentence) or, with --json, the reply. Returns the exit status. */
 int admin_do(struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *done);
 
+enum { ADMIN_URL = 1024 };
+/* How clients reach the API; NULL: not known, for no configuration was named. */
+const char *admin_api_url(const struct app_admin *a, char out[static ADMIN_URL]);
 /* Can --for be done: is the client known, are its domains, is the URL of the API? Before anything is changed.
  * The aliases of the request are the domains; they become clean names. False: said. */
 bool admin_check_settings(struct app_admin *a, const struct admin_options *o, struct ipc_request *q);

@@ -7,11 +7,26 @@
 #include "cmd/admin.h"
 #include "cmd/table.h"
 #include "util/secure.h"
+#include "util/text.h"
 
-static const char *url_of(const struct app_admin *a)
+/* As registrations carry it: with the first of the paths below which the API answers, unless it answers at
+ * the root. */
+const char *admin_api_url(const struct app_admin *a, char out[static ADMIN_URL])
 {
 	const struct conf *conf = app_admin_conf(a);
-	return conf ? conf->api.url : NULL;
+	const char *path = NULL;
+	if (!conf || !conf->api.url)
+		return NULL;
+	for (size_t i = 0; i < conf->api.base_path_count; i++) {
+		const char *p = conf->api.base_paths[i];
+		bool root = !p[strspn(p, "/")];
+		path = root ? "" : path ? path : p;
+	}
+	if (text_format(out, ADMIN_URL, "%s%s", conf->api.url, path ? path : ""))
+		return NULL;
+	for (size_t len = strlen(out); len && out[len - 1] == '/'; len--)
+		out[len - 1] = 0;
+	return out;
 }
 
 static bool explain(int rc, const struct admin_options *o)
@@ -47,16 +62,21 @@ static bool explain(int rc, const struct admin_options *o)
 bool admin_check_settings(struct app_admin *a, const struct admin_options *o, struct ipc_request *q)
 {
 	static const struct ipc_credentials none;
+	char url[ADMIN_URL];
 	if (!o->client)
 		return true;
-	return explain(api_settings_for(o->client, &none, url_of(a), q->alias_count, q->aliases, NULL), o);
+	return explain(
+		api_settings_for(o->client, &none, admin_api_url(a, url), q->alias_count, q->aliases, NULL),
+		o);
 }
 
+/* Of --json: with the URL, as from the API. */
 static int print_settings(struct app_admin *a, const struct admin_options *o, const struct ipc_credentials *c,
 	struct ipc_request *aliases)
 {
-	char *text;
-	int rc = api_settings_for(o->client, c, url_of(a), aliases->alias_count, aliases->aliases, &text);
+	char *text, url[ADMIN_URL];
+	int rc = api_settings_for(o->json ? "json" : o->client, c, admin_api_url(a, url),
+		aliases->alias_count, aliases->aliases, &text);
 	if (!explain(rc, o))
 		return APP_FAILED;
 	size_t len = strlen(text);
@@ -85,7 +105,9 @@ static void print_for_people(
 	struct app_admin *a, const struct ipc_reply *r, const struct ipc_request *aliases)
 {
 	const struct ipc_credentials *c = &r->credentials;
-	const char *url = url_of(a), *domain = aliases->alias_count ? aliases->aliases[0] : "example.com";
+	char buffer[ADMIN_URL];
+	const char *url = admin_api_url(a, buffer),
+		   *domain = aliases->alias_count ? aliases->aliases[0] : "example.com";
 	printf("delegate  %s.%s\nkey id    %s\nsecret    %s\n", c->label, c->zone, c->key_id, c->secret);
 	if (url)
 		printf("API       %s\n", url);
@@ -104,9 +126,7 @@ static void print_for_people(
 int admin_print_credentials(struct app_admin *a, const struct admin_options *o, const struct ipc_reply *r,
 	struct ipc_request *aliases, const char *hint)
 {
-	if (o->json)
-		return admin_print_json(r);
-	if (o->client)
+	if (o->json || o->client)
 		return print_settings(a, o, &r->credentials, aliases);
 	print_for_people(a, r, aliases);
 	if (hint)

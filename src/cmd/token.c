@@ -70,8 +70,8 @@ static int add(struct app_admin *a, const struct admin_options *o)
 		return status;
 	if (o->json)
 		return admin_print_json(&reply);
-	const struct conf *conf = app_admin_conf(a);
-	const char *url = conf && conf->api.url ? conf->api.url : "https://THE-API";
+	char buffer[ADMIN_URL];
+	const char *known = admin_api_url(a, buffer), *url = known ? known : "https://THE-API";
 	printf("id     %s\n"
 	       "token  %s\n\n"
 	       "The token is not shown again: the server keeps its digest only. A client sends\n"

@@ -56,6 +56,7 @@ def works(server, account):
 
 def test_what_was_added_works_at_once(shared):
     name = label()
+    assert add(shared)["server_url"] == URL, "as /register says it"
     made = add(shared, name, "--allow", "127.0.0.0/8", "--allow", "192.0.2.7", "--alias", "Example.COM.")
     assert made["fulldomain"] == f"{name}.{ZONE}" and made["subdomain"] == name
     assert UUID.fullmatch(made["username"]) and re.fullmatch(r"[\w-]{40}", made["password"])
@@ -141,6 +142,20 @@ def test_labels_of_static_names_are_nobody_s(shared, name):
     answer = shared.http("POST", "/v1/register", json.dumps({"label": name.lower()}),
                          {"X-Registration-Token": token["token"]})
     assert answer.status == 409, answer
+
+
+def test_the_url_has_the_path_of_the_api(make_server):
+    s = make_server(api={"base_paths": ["/dns/", "/other"]})
+    s.launch()
+    poll(lambda: s.operator("status").returncode == 0, 10, "server ready")
+    poll(lambda: s.http("GET", "/dns/health").status == 200, 10, "API ready")
+    made = ask_json(s, "Credentials", "delegate", "add", "one")
+    assert made["server_url"] == f"{URL}/dns" == s.register("/dns")["server_url"]
+    assert f"'{URL}/dns/v1/credentials?" in ask(s, "delegate", "add", "two")
+    assert f"  {URL}/dns/t/" in ask(s, "token", "add")
+    assert json.loads(ask(s, "delegate", "add", "--for", "lego", "--alias", "a.example"))["a.example"]["server_url"] == f"{URL}/dns"
+    done = run("delegate", "add", "--socket", s.admin_socket, "--json")
+    assert done.returncode == 0 and "server_url" not in json.loads(done.stdout), "no configuration, no URL"
 
 
 # ---- one zone, two zones
