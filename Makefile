@@ -26,7 +26,7 @@ test: all $(ASAN)/build.ninja
 	@scripts/test $(BUILD) $(ASAN)
 
 interop: all
-	@scripts/install-deps test
+	@scripts/install-deps interop
 	@tests/interop/newest
 
 bench: all

@@ -47,7 +47,7 @@ static void put_map(
 	json_t *map = json_object();
 	bool ok = map != NULL;
 	for (size_t i = 0; ok && i < in->domain_count; i++)
-		ok = json_object_set_new(map, in->domains[i], one(in)) == 0;
+		ok = json_object_set_new(map, in->domains[i].name, one(in)) == 0;
 	char *text = ok ? json_dumps(map, flags) : NULL;
 	json_decref(map);
 	if (text) {
@@ -59,14 +59,33 @@ static void put_map(
 
 /* ---- what several say ---- */
 
-static void put_cnames(FILE *f, const struct format_input *in)
+static void put_head(FILE *f, const struct format_input *in)
 {
 	const struct ipc_credentials *c = in->credentials;
-	(void)fprintf(f, "# In the DNS of your domain, once:\n");
+	(void)fprintf(f, "# Holds a key: nobody but the client should be able to read it (mode 0600).\n"
+			 "# In the DNS of your domain, once:\n");
 	if (!in->domain_count)
 		(void)fprintf(f, "#   _acme-challenge.<your domain>. CNAME %s.%s.\n", c->label, c->zone);
 	for (size_t i = 0; i < in->domain_count; i++)
-		(void)fprintf(f, "#   _acme-challenge.%s. CNAME %s.%s.\n", in->domains[i], c->label, c->zone);
+		(void)fprintf(
+			f, "#   _acme-challenge.%s. CNAME %s.%s.\n", in->domains[i].name, c->label, c->zone);
+}
+
+/* Every name of the certificate, wildcards as such. */
+static void put_names(
+	FILE *f, const struct format_input *in, const char *between, const char *before, const char *after)
+{
+	const char *gap = "";
+	for (const struct domain *d = in->domains; d < in->domains + in->domain_count; d++) {
+		if (d->plain) {
+			(void)fprintf(f, "%s%s%s%s", gap, before, d->name, after);
+			gap = between;
+		}
+		if (d->wildcard) {
+			(void)fprintf(f, "%s%s*.%s%s", gap, before, d->name, after);
+			gap = between;
+		}
+	}
 }
 
 /* ---- one per client ---- */
@@ -101,7 +120,7 @@ static void put_certbot(FILE *f, const struct format_input *in)
 
 static void put_traefik(FILE *f, const struct format_input *in)
 {
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fprintf(f,
 		"# In Traefik's static configuration, in the certificate resolver: acme.dnsChallenge.provider: "
 		"acme-dns\n# In Traefik's environment:\nACME_DNS_API_BASE=%s\n"
@@ -115,11 +134,11 @@ static void put_traefik(FILE *f, const struct format_input *in)
 static void put_caddy(FILE *f, const struct format_input *in)
 {
 	const struct ipc_credentials *c = in->credentials;
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fprintf(f, "# Needs a Caddy built with github.com/caddy-dns/acmedns. In the Caddyfile%s:\n",
 		in->domain_count ? "" : ", in the block of your site");
-	for (size_t i = 0; i < in->domain_count; i++)
-		(void)fprintf(f, "%s%s", in->domains[i], i + 1 < in->domain_count ? ", " : " {\n");
+	put_names(f, in, ", ", "", "");
+	(void)fputs(in->domain_count ? " {\n" : "", f);
 	(void)fprintf(f,
 		"tls {\n\tdns acmedns {\n\t\tusername %s\n\t\tpassword %s\n\t\tsubdomain %s\n"
 		"\t\tserver_url %s\n\t}\n}\n",
@@ -131,13 +150,14 @@ static void put_caddy(FILE *f, const struct format_input *in)
 static void put_acme_sh(FILE *f, const struct format_input *in)
 {
 	const struct ipc_credentials *c = in->credentials;
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fprintf(f,
 		"export ACMEDNS_BASE_URL='%s'\nexport ACMEDNS_USERNAME='%s'\nexport ACMEDNS_PASSWORD='%s'\n"
 		"export ACMEDNS_SUBDOMAIN='%s'\n"
-		"# acme.sh remembers them with the certificate:\n# acme.sh --issue --dns dns_acmedns -d %s\n",
-		in->server_url, c->key_id, c->secret, c->label,
-		in->domain_count ? in->domains[0] : "<your domain>");
+		"# acme.sh remembers them with the certificate:\n# acme.sh --issue --dns dns_acmedns ",
+		in->server_url, c->key_id, c->secret, c->label);
+	put_names(f, in, " ", "-d '", "'");
+	(void)fputs(in->domain_count ? "\n" : "-d '<your domain>'\n", f);
 }
 
 /* Plugins/AcmeDns.ps1: a registration is subdomain, username, password, fulldomain, under the name of the
@@ -146,28 +166,28 @@ static void put_posh_acme(FILE *f, const struct format_input *in)
 {
 	const struct ipc_credentials *c = in->credentials;
 	bool https = strncmp(in->server_url, "https://", 8) == 0;
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fprintf(f, "$pArgs = @{\n    %s = '%s'\n    ACMERegistration = @{\n",
 		https ? "ACMEServer" : "ACMEUri", in->server_url + (https ? 8 : 0));
 	for (size_t i = 0; i < in->domain_count; i++)
 		(void)fprintf(f, "        '_acme-challenge.%s' = @('%s', '%s', '%s', '%s.%s')\n",
-			in->domains[i], c->label, c->key_id, c->secret, c->label, c->zone);
+			in->domains[i].name, c->label, c->key_id, c->secret, c->label, c->zone);
 	(void)fputs("    }\n}\nNew-PACertificate ", f);
-	for (size_t i = 0; i < in->domain_count; i++)
-		(void)fprintf(f, "%s'%s'", i ? ", " : "", in->domains[i]);
+	put_names(f, in, ", ", "'", "'");
 	(void)fputs(" -Plugin AcmeDns -PluginArgs $pArgs\n", f);
 }
 
 /* A JSON text has no single quote here, so it is a single-quoted scalar as it is (YAML 1.2 section 7.3.2). */
 static void put_cert_manager(FILE *f, const struct format_input *in)
 {
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fputs("apiVersion: v1\nkind: Secret\nmetadata:\n  name: acme-dns\ntype: Opaque\nstringData:\n"
 		    "  acmedns.json: '",
 		f);
 	put_map(f, in, account, JSON_COMPACT);
 	(void)fprintf(f,
-		"'\n# In the Issuer or ClusterIssuer, whose namespace the Secret must be in:\n# spec:\n#   "
+		"'\n# The Secret belongs into the namespace of the Issuer; for a ClusterIssuer, into cert-manager's own.\n"
+		"# In the Issuer or ClusterIssuer:\n# spec:\n#   "
 		"acme:\n#     solvers:\n#       - dns01:\n#           acmeDNS:\n#             host: '%s'\n"
 		"#             accountSecretRef:\n#               name: acme-dns\n"
 		"#               key: acmedns.json\n",
@@ -177,7 +197,7 @@ static void put_cert_manager(FILE *f, const struct format_input *in)
 static void put_httpreq(FILE *f, const struct format_input *in)
 {
 	const struct ipc_credentials *c = in->credentials;
-	put_cnames(f, in);
+	put_head(f, in);
 	(void)fprintf(f,
 		"# lego --dns httpreq, or dnsChallenge.provider: httpreq in Traefik\n"
 		"export HTTPREQ_ENDPOINT='%s'\nexport HTTPREQ_USERNAME='%s'\nexport HTTPREQ_PASSWORD='%s'\n",
@@ -248,22 +268,41 @@ int format_write(enum format format, const struct format_input *in, char **text,
 	return ERR_NOMEM;
 }
 
+/* What is named twice, or as a wildcard too, is one domain. False: that is no name. */
+static bool add_domain(struct domain *list, size_t *count, char *name)
+{
+	bool wildcard = strncmp(name, "*.", 2) == 0;
+	size_t i = 0;
+	if (!fields_clean_domain(name))
+		return false;
+	while (i < *count && strcmp(list[i].name, name) != 0)
+		i++;
+	if (i == *count)
+		memcpy(list[(*count)++].name, name, strlen(name) + 1);
+	*(wildcard ? &list[i].wildcard : &list[i].plain) = true;
+	return true;
+}
+
 const char api_settings_clients[] =
 	"lego, traefik, caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq, json";
 
 int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
-	size_t domain_count, char (*domains)[IPC_NAME_MAX + 1], char **text)
+	const char (*names)[IPC_NAME_MAX + 1], size_t name_count, char **text)
 {
-	const struct format_input in = {k, url, domain_count, domains};
+	struct domain domains[IPC_ALIASES_MAX] = {{.plain = false}};
+	struct format_input in = {k, url, 0, domains};
 	enum format format;
 	const char *type;
 	if (format_find(client, &format))
 		return ERR_NOTFOUND;
-	if (format_needs_domain(format) && !domain_count)
+	if (format_needs_domain(format) && !name_count)
 		return ERR_RANGE;
-	for (size_t i = 0; i < domain_count; i++)
-		if (!fields_clean_domain(domains[i]))
+	for (size_t i = 0; i < name_count; i++) {
+		char name[IPC_NAME_MAX + 1];
+		memcpy(name, names[i], sizeof name);
+		if (i == IPC_ALIASES_MAX || !add_domain(domains, &in.domain_count, name))
 			return ERR_INVALID;
+	}
 	if (!format_works_with(format, url))
 		return ERR_FORMAT;
 	return text ? format_write(format, &in, text, &type) : OK;
@@ -271,14 +310,23 @@ int api_settings_for(const char *client, const struct ipc_credentials *k, const 
 
 static const char *read_domains(const struct http_request *r, struct call *c)
 {
-	char domain[IPC_NAME_MAX + 1];
+	char name[IPC_NAME_MAX + 1];
 	const char *at = r->query;
-	while (query_next(&at, "domain", domain, sizeof domain)) {
-		if (c->domain_count == DOMAINS_MAX || !fields_clean_domain(domain))
+	for (size_t asked = 0; query_next(&at, "domain", name, sizeof name); asked++)
+		if (asked == DOMAINS_MAX || !add_domain(c->domains, &c->domain_count, name))
 			return "bad_domain";
-		memcpy(c->domains[c->domain_count++], domain, sizeof domain);
-	}
 	return NULL;
+}
+
+void format_default_domains(struct call *c, const char (*aliases)[IPC_NAME_MAX + 1], size_t count)
+{
+	if (!c->domains || c->domain_count)
+		return;
+	for (c->domain_count = 0; c->domain_count < count; c->domain_count++) {
+		struct domain *d = &c->domains[c->domain_count];
+		memcpy(d->name, aliases[c->domain_count], sizeof d->name);
+		d->plain = true;
+	}
 }
 
 const char *format_read_query(const struct http_request *r, struct call *c)

@@ -92,6 +92,12 @@ void held_refuse(struct api *a, struct http_exchange *x, enum manner m, const st
 
 /* ---- asking the keeper (call.c) ---- */
 
+/* A name that a certificate is for: itself, as a wildcard, or both. */
+struct domain {
+	char name[IPC_NAME_MAX + 1];
+	bool plain, wildcard;
+};
+
 struct call;
 /* Called when the keeper said IPC_OK. */
 typedef void call_success(struct call *c, const struct ipc_reply *reply);
@@ -112,7 +118,7 @@ struct call {
 	unsigned limit;                      /* of a page */
 	unsigned format;                     /* of enum format */
 	size_t domain_count;
-	char (*domains)[IPC_NAME_MAX + 1]; /* DOMAINS_MAX, malloc'ed; may be NULL */
+	struct domain *domains; /* DOMAINS_MAX, malloc'ed; may be NULL */
 };
 
 /* NULL: no memory, and the request has been answered. */
@@ -221,7 +227,7 @@ struct format_input {
 	const struct ipc_credentials *credentials;
 	const char *server_url; /* NULL: not known */
 	size_t domain_count;
-	char (*domains)[IPC_NAME_MAX + 1];
+	const struct domain *domains;
 };
 
 /* ERR_NOTFOUND: there is no such format. */
@@ -233,6 +239,8 @@ bool format_works_with(enum format f, const char *url);
 int format_write(enum format f, const struct format_input *in, char **text, const char **type) MUST_USE;
 /* Reads ?format= and ?domain= into the call. The code of what is wrong, or NULL. */
 const char *format_read_query(const struct http_request *r, struct call *c);
+/* Without ?domain=, the aliases. */
+void format_default_domains(struct call *c, const char (*aliases)[IPC_NAME_MAX + 1], size_t count);
 /* Answers with them. */
 void format_answer(struct call *c, unsigned status, const struct ipc_credentials *k);
 

@@ -270,10 +270,7 @@ static void write_settings(struct call *c, const struct ipc_reply *reply)
 	memcpy(k.label, d->label, sizeof k.label);
 	memcpy(k.zone, d->zone, sizeof k.zone);
 	memcpy(k.allow, d->allow, sizeof k.allow);
-	for (size_t i = 0; c->domains && !c->domain_count && i < d->alias_count; i++)
-		memcpy(c->domains[i], d->aliases[i], sizeof c->domains[i]);
-	if (!c->domain_count)
-		c->domain_count = d->alias_count;
+	format_default_domains(c, d->aliases, d->alias_count);
 	format_answer(c, 200, &k);
 	secure_wipe(&k, sizeof k);
 }
@@ -333,10 +330,7 @@ void own_register(const struct context *c)
 	struct call *k = settings_call(c, registered);
 	if (!k)
 		goto done;
-	for (size_t i = 0; !k->domain_count && i < q.alias_count; i++)
-		memcpy(k->domains[i], q.aliases[i], sizeof k->domains[i]);
-	if (!k->domain_count)
-		k->domain_count = q.alias_count;
+	format_default_domains(k, q.aliases, q.alias_count);
 	/* Nothing may be wrong any more once the delegate exists: nobody could be told its key again. */
 	if (format_needs_domain((enum format)k->format) && !k->domain_count) {
 		answer_error(c, "domain_required");

@@ -23,12 +23,12 @@ int api_render_page(const struct ipc_reply *r, unsigned limit, char **json) MUST
 int api_render_entry(const struct ipc_reply *r, size_t i, char **json) MUST_USE;
 
 /* The settings of a client with such credentials, as GET /v1/credentials has them. `url`: of the API, NULL:
- * not known. The domains become clean names, as aliases are. *text is malloc'ed: free and wipe it; NULL: only
- * see whether it can be done. ERR_NOTFOUND: no client is known by that name. ERR_RANGE: it needs a domain.
- * ERR_INVALID: one of the domains is none. ERR_FORMAT: the URL is not known, or cannot stand in it without
- * quoting. ERR_NOMEM. */
+ * not known. `names`: the domains, at most IPC_ALIASES_MAX, also as wildcards. *text is malloc'ed: free and
+ * wipe it; NULL: only see whether it can be done. ERR_NOTFOUND: no client is known by that name. ERR_RANGE:
+ * it needs a domain. ERR_INVALID: one of them is none. ERR_FORMAT: the URL is not known, or cannot stand in
+ * it without quoting. ERR_NOMEM. */
 int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
-	size_t domain_count, char (*domains)[IPC_NAME_MAX + 1], char **text) MUST_USE;
+	const char (*names)[IPC_NAME_MAX + 1], size_t name_count, char **text) MUST_USE;
 /* "json, lego, traefik, ..." */
 extern const char api_settings_clients[];
 

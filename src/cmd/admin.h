@@ -65,8 +65,9 @@ enum { ADMIN_URL = 1024 };
 /* How clients reach the API; NULL: not known, for no configuration was named. */
 const char *admin_api_url(const struct app_admin *a, char out[static ADMIN_URL]);
 /* Can --for be done: is the client known, are its domains, is the URL of the API? Before anything is changed.
- * The aliases of the request are the domains; they become clean names. False: said. */
-bool admin_check_settings(struct app_admin *a, const struct admin_options *o, struct ipc_request *q);
+ * The aliases of the request are the domains. False: said. */
+bool admin_check_settings(
+	const struct app_admin *a, const struct admin_options *o, const struct ipc_request *q);
 /* What a new key's owner needs, in the form that the options ask for. `aliases` is a request that holds them;
  * `hint` is said to people, NULL: nothing. Returns the exit status. */
 int admin_print_credentials(struct app_admin *a, const struct admin_options *o, const struct ipc_reply *r,

@@ -6,6 +6,7 @@
 
 #include "cmd/admin.h"
 #include "cmd/table.h"
+#include "delegate/delegate.h"
 #include "util/secure.h"
 #include "util/text.h"
 
@@ -59,14 +60,15 @@ static bool explain(int rc, const struct admin_options *o)
 	}
 }
 
-bool admin_check_settings(struct app_admin *a, const struct admin_options *o, struct ipc_request *q)
+bool admin_check_settings(
+	const struct app_admin *a, const struct admin_options *o, const struct ipc_request *q)
 {
 	static const struct ipc_credentials none;
 	char url[ADMIN_URL];
 	if (!o->client)
 		return true;
 	return explain(
-		api_settings_for(o->client, &none, admin_api_url(a, url), q->alias_count, q->aliases, NULL),
+		api_settings_for(o->client, &none, admin_api_url(a, url), q->aliases, q->alias_count, NULL),
 		o);
 }
 
@@ -75,8 +77,8 @@ static int print_settings(struct app_admin *a, const struct admin_options *o, co
 	struct ipc_request *aliases)
 {
 	char *text, url[ADMIN_URL];
-	int rc = api_settings_for(o->json ? "json" : o->client, c, admin_api_url(a, url),
-		aliases->alias_count, aliases->aliases, &text);
+	int rc = api_settings_for(o->json ? "json" : o->client, c, admin_api_url(a, url), aliases->aliases,
+		aliases->alias_count, &text);
 	if (!explain(rc, o))
 		return APP_FAILED;
 	size_t len = strlen(text);
@@ -123,11 +125,19 @@ static void print_for_people(
 	printf("'\n");
 }
 
+/* As they are kept: who types "*.example.com" needs the same record. */
+static void clean_names(struct ipc_request *aliases)
+{
+	for (size_t i = 0; i < aliases->alias_count; i++)
+		(void)!delegate_alias_clean(aliases->aliases[i]);
+}
+
 int admin_print_credentials(struct app_admin *a, const struct admin_options *o, const struct ipc_reply *r,
 	struct ipc_request *aliases, const char *hint)
 {
 	if (o->json || o->client)
 		return print_settings(a, o, &r->credentials, aliases);
+	clean_names(aliases);
 	print_for_people(a, r, aliases);
 	if (hint)
 		printf("\n%s\n", hint);

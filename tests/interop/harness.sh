@@ -14,7 +14,9 @@ server=${ACME_DELEGATE:-$root/build/acme-delegate}
 hook=$root/contrib/acme-delegate-hook
 api=https://auth.example.org
 directory=https://acme.example.net/dir
-domain=example.com
+zone=example.com # the user's
+domain=$zone     # what the certificate is for
+here=''          # a client's own folder, when several run at once
 started=''    # pids, latest first
 logs_shown='' # so that they are not shown twice
 
@@ -123,12 +125,12 @@ make_web_certificates() {
 	cover /etc/ssl/certs/ca-certificates.crt "$work/tls/ca.pem"
 }
 
-# The user's own zone, as it stands in any DNS hosting; lines are added with add_record.
+# The user's own zone, as it stands in any DNS hosting; lines are added with set_cname.
 make_user_zone() {
-	cat >"$work/$domain.zone" <<-EOF
-		\$ORIGIN $domain.
-		@ 5 IN SOA ns1.$domain. hostmaster.$domain. 1 3600 600 86400 2
-		@ 5 IN NS ns1.$domain.
+	cat >"$work/$zone.zone" <<-EOF
+		\$ORIGIN $zone.
+		@ 5 IN SOA ns1.$zone. hostmaster.$zone. 1 3600 600 86400 2
+		@ 5 IN NS ns1.$zone.
 		ns1 5 IN A 127.0.0.1
 		www 5 IN A 192.0.2.1
 	EOF
@@ -165,8 +167,8 @@ start_resolver() {
 		  control-interface: "$work/$name.sock"
 		  control-use-cert: no
 		auth-zone:
-		  name: "$domain"
-		  zonefile: "$work/$domain.zone"
+		  name: "$zone"
+		  zonefile: "$work/$zone.zone"
 		  for-upstream: yes
 		  for-downstream: no
 		stub-zone:
@@ -174,7 +176,7 @@ start_resolver() {
 		  stub-addr: 127.0.0.2
 	EOF
 	run_as "$name" "$work/unbound" -d -p -c "$work/$name.conf"
-	wait_until "$name answers" dig_short A www.$domain "$address"
+	wait_until "$name answers" dig_short A www.$zone "$address"
 }
 
 start_resolvers() {
@@ -197,12 +199,16 @@ resolver_control() {
 	done
 }
 
-# usage: set_cname ALIAS DELEGATE  adds `_acme-challenge.ALIAS CNAME DELEGATE` to the user's zone, or replaces it.
+# usage: set_cname ALIAS DELEGATE  adds `_acme-challenge.ALIAS CNAME DELEGATE` to the user's zone, or replaces it. One
+# at a time: clients run side by side.
 set_cname() {
-	sed -i "/^_acme-challenge\\.$1\\. /d; s/hostmaster.$domain. [0-9]*/&1/" "$work/$domain.zone"
-	printf '_acme-challenge.%s. 5 IN CNAME %s.\n' "$1" "$2" >>"$work/$domain.zone"
-	resolver_control auth_zone_reload "$domain"
-	resolver_control flush_zone "$domain"
+	(
+		flock 9
+		sed -i "/^_acme-challenge\\.$1\\. /d; s/hostmaster.$zone. [0-9]*/&1/" "$work/$zone.zone"
+		printf '_acme-challenge.%s. 5 IN CNAME %s.\n' "$1" "$2" >>"$work/$zone.zone"
+		resolver_control auth_zone_reload "$zone"
+		resolver_control flush_zone "$zone"
+	) 9>"$work/zone.lock"
 }
 
 # usage: start_ca PEBBLE
@@ -210,7 +216,7 @@ start_ca() {
 	cat >"$work/pebble.json" <<-EOF
 		{"pebble": {"listenAddress": "127.0.0.3:443", "managementListenAddress": "127.0.0.3:15000",
 		 "certificate": "$work/tls/acme.example.net.pem", "privateKey": "$work/tls/acme.example.net.key",
-		 "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false}}
+		 "retryAfter": {"authz": 1, "order": 1}, "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false}}
 	EOF
 	run_as pebble env PEBBLE_VA_NOSLEEP=1 PEBBLE_AUTHZREUSE=0 PEBBLE_WFE_NONCEREJECT=0 \
 		"$1" -config "$work/pebble.json" -dnsserver 127.0.0.3:53
@@ -221,6 +227,7 @@ start_ca() {
 write_server_config() {
 	# A user namespace made for this script may know one account only.
 	if awk '$3 > 65534 { found = 1 } END { exit !found }' /proc/self/uid_map; then account=nobody; else account=root; fi
+	[ -d "$work/admin" ] || mkdir "$work/admin"
 	# A reload reads the key again when root has long been given up, so the account has to be able to.
 	chown "$account" "$work/tls/auth.example.org.key"
 	cat >"$work/acme-delegate.yaml" <<-EOF
@@ -238,12 +245,14 @@ write_server_config() {
 		  url: $api
 		  tls: {mode: files, certificate: $work/tls/auth.example.org.pem, key: $work/tls/auth.example.org.key}
 		store: {path: $work/store}
+		admin: {socket: $work/admin/socket}
 	EOF
 }
 
 start_server() {
 	write_server_config
 	run_as acme-delegate "$server" serve -c "$work/acme-delegate.yaml"
+	server_pid=${started%% *}
 	wait_until "acme-delegate answers DNS queries" dig_short SOA auth.example.org 127.0.0.2
 	wait_until "acme-delegate's API is healthy" curl -sf -m 2 "$api/health"
 }
@@ -272,14 +281,58 @@ json_field() { sed -n "s/.*\"$2\": *\"\\([^\"]*\\)\".*/\\1/p" "$1"; }
 
 # Registers as a person would with curl; sets user, key, subdomain and fulldomain.
 register() {
-	curl -sf -m 10 -X POST "$api/register" -o "$work/registration.json"
-	user=$(json_field "$work/registration.json" username) key=$(json_field "$work/registration.json" password)
-	# shellcheck disable=SC2034
-	subdomain=$(json_field "$work/registration.json" subdomain)
-	fulldomain=$(json_field "$work/registration.json" fulldomain)
+	curl -sf -m 10 -X POST "$api/register" -o "${here:-$work}/registration.json"
+	read_registration
 }
 
-names_of() { openssl x509 -in "$1" -noout -ext subjectAltName | grep -o 'DNS:[^, ]*' | sed 's/DNS://' | sort | paste -sd ' ' -; }
+read_registration() {
+	user=$(json_field "${here:-$work}/registration.json" username)
+	key=$(json_field "${here:-$work}/registration.json" password)
+	# shellcheck disable=SC2034
+	subdomain=$(json_field "${here:-$work}/registration.json" subdomain)
+	fulldomain=$(json_field "${here:-$work}/registration.json" fulldomain)
+}
+
+# usage: register_for FORMAT FILE [CURL-OPTION]...  registers and keeps the answer: the settings of a client, for $domain and
+# its wildcard. Sets fulldomain to what they say, and the CNAME with it, as their reader would.
+register_for() {
+	format=$1 file=$2
+	shift 2
+	(umask 077; curl -sSf -m 10 -X POST "$@" "$api/v1/register?format=$format&domain=$domain&domain=*.$domain" -o "$file")
+	case $format in
+	lego | certbot) fulldomain=$(json_field "$file" fulldomain) ;;
+	*) fulldomain=$(sed -n "s/^#   _acme-challenge\\.$domain\\. CNAME \\(.*\\)\\.\$/\\1/p" "$file") ;;
+	esac
+	[ -n "$fulldomain" ]
+	set_cname "$domain" "$fulldomain"
+}
+
+# All delegates there are, for tests that nothing was registered.
+delegates() { "$server" delegate list -c "$work/acme-delegate.yaml" --json | wc -l; }
+
+# usage: make_acmedns_database DOMAIN...  an acme-dns database with an account for each, as its users have them: in
+# DOMAIN.old.json the file of goacmedns's storage, in DOMAIN.old.credentials a line for our hook.
+make_acmedns_database() {
+	PYTHONPATH=$root/tests/scenario /usr/bin/python3 - "$work" "$@" <<-'EOF'
+		import json, pathlib, sys
+		import acmedns_db
+		work, accounts = pathlib.Path(sys.argv[1]), []
+		for domain in sys.argv[2:]:
+		    a = acmedns_db.account()
+		    accounts.append(a)
+		    api, name = "https://auth.example.org", a["Subdomain"] + ".auth.example.org"
+		    account = {"fulldomain": name, "subdomain": a["Subdomain"], "username": a["Username"],
+		               "password": a["secret"], "server_url": api}
+		    (work / (domain + ".old.json")).write_text(json.dumps({domain: account}))
+		    (work / (domain + ".old.credentials")).write_text(
+		        "\t".join((domain, a["Username"], a["secret"], a["Subdomain"], api, name)) + "\n")
+		acmedns_db.sqlite(work / "acme-dns.db", accounts)
+	EOF
+	write_server_config
+	"$server" import -c "$work/acme-delegate.yaml" acme-dns --sqlite "$work/acme-dns.db" >"$work/log/import" 2>&1
+}
+
+names_of() { openssl x509 -in "$1" -noout -ext subjectAltName | grep -o 'DNS:[^, ]*' | sed "s/DNS://" | LC_ALL=C sort | paste -sd ' ' -; }
 
 # usage: check_certificate FILE [CHAIN]  names, and a chain up to pebble's root (the intermediate is in FILE or CHAIN).
 check_certificate() {
@@ -297,25 +350,65 @@ values_of() { dig_short TXT "$1" 127.0.0.2 | sort; }
 passed=0
 failed=0
 
-# usage: client NAME COMMAND...  in a subshell, so that a failure ends that client only and its settings stay its own.
+# usage: run_one LOG COMMAND...  in a subshell, so that a failure ends that client only and its settings stay its own.
+# `set -e` holds in a subshell only where nothing asks for its status, hence $? on a line of its own.
+run_one() {
+	client_log=$1
+	shift
+	set +e
+	(set -e; trap - EXIT; "$@") >"$work/log/$client_log" 2>&1
+	result=$?
+	set -e
+}
+
+# usage: report RESULT NAME SECONDS LOG
+report() {
+	if [ "$1" = 0 ]; then
+		passed=$((passed + 1))
+		printf 'ok      %-62s %3d s\n' "$2" "$3"
+	else
+		failed=$((failed + 1))
+		printf 'FAILED  %s\n' "$2"
+		show_logs "$4" pebble acme-delegate
+	fi
+}
+
+# usage: client NAME COMMAND...
 client() {
 	name=$1
 	shift
-	log=$work/log/client
 	begin=$(date +%s)
-	# `set -e` holds in the subshell only where nothing asks for its status, hence $? on a line of its own.
-	set +e
-	(set -e; trap - EXIT; "$@") >"$log" 2>&1
-	result=$?
-	set -e
-	if [ $result = 0 ]; then
-		passed=$((passed + 1))
-		printf 'ok      %-34s %3d s\n' "$name" $(($(date +%s) - begin))
-	else
-		failed=$((failed + 1))
-		printf 'FAILED  %s\n' "$name"
-		show_logs client pebble acme-delegate
-	fi
+	run_one client "$@"
+	report "$result" "$name" $(($(date +%s) - begin)) client
+}
+
+# usage: beside LABEL NAME COMMAND...  the same, with others at the same time: most of what a client does is waiting. It has a
+# folder of its own, and a domain, LABEL below the user's zone. together() waits for all.
+beside() {
+	label=$1 name=$2
+	shift 2
+	mkdir "$work/$label"
+	(
+		trap - EXIT INT TERM
+		here=$work/$label domain=$label.$zone begin=$(date +%s)
+		run_one "client-$label" "$@"
+		printf '%s\n%s\n%s\n' "$result" "$name" $(($(date +%s) - begin)) >"$here/result"
+	) &
+	side_by_side="${side_by_side-} $label:$!"
+}
+
+together() {
+	for one in ${side_by_side-}; do
+		wait "${one#*:}" || :
+		label=${one%%:*}
+		if [ -s "$work/$label/result" ]; then
+			{ read -r result; read -r name; read -r seconds; } <"$work/$label/result"
+			report "$result" "$name" "$seconds" "client-$label"
+		else
+			report 1 "$label did not end as it should" 0 "client-$label"
+		fi
+	done
+	side_by_side=''
 }
 
 summary() {

@@ -99,6 +99,16 @@ def test_settings_of_a_client(shared):
     assert json.loads(text)["example.com"]["fulldomain"] == f"{name}.{ZONE}"
 
 
+def test_a_wildcard_has_the_same_record(shared):
+    """RFC 8555 section 8.4: *.example.com is validated at _acme-challenge.example.com."""
+    name = label()
+    text = ask(shared, "delegate", "add", name, "--alias", "*.Example.com")
+    assert f"  _acme-challenge.example.com. CNAME {name}.{ZONE}.\n" in text and "domain=example.com'" in text
+    assert show(shared, name)["aliases"] == ["example.com"]
+    text = ask(shared, "delegate", "add", "--alias", "*.example.com", "--for", "posh-acme")
+    assert "'*.example.com'" in text and "'_acme-challenge.example.com'" in text
+
+
 def test_settings_that_cannot_be_made_cost_nothing(shared):
     name = label()
     refuse(shared, 2, "delegate", "add", name, "--for", "netscape", say="lego, traefik, caddy")

@@ -129,6 +129,77 @@ static void texts_are_what_the_clients_read(void **state)
 	}
 }
 
+#define HEAD                                                                                                 \
+	"# Holds a key: nobody but the client should be able to read it (mode 0600).\n"                      \
+	"# In the DNS of your domain, once:\n" CNAME
+
+static void expect_whole(void **state, const char *query, const char *text)
+{
+	struct answer a;
+	get(*state, query, &a);
+	assert_int_equal(a.status, 200);
+	assert_string_equal(a.body, text);
+}
+
+/* A name and its wildcard have one CNAME and one account, and are two names of the certificate. */
+static void wildcards_are_names_of_the_certificate(void **state)
+{
+	static const char names[] = "domain=www.example.com&domain=*.www.example.com&domain=*.example.org";
+	static const struct {
+		const char *format, *holds;
+	} texts[] = {
+		{"caddy", "\nwww.example.com, *.www.example.com, *.example.org {\n"},
+		{"acme.sh",
+			"\n# acme.sh --issue --dns dns_acmedns -d 'www.example.com' -d '*.www.example.com' "
+			"-d '*.example.org'\n"},
+		{"posh-acme",
+			"\nNew-PACertificate 'www.example.com', '*.www.example.com', '*.example.org' -Plugin"},
+	};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char query[160];
+		struct answer a;
+		snprintf(query, sizeof query, "?format=%s&%s", texts[i].format, names);
+		get(*state, query, &a);
+		if (!strstr(a.body, texts[i].holds))
+			fail_msg("%s: no %s in %s", texts[i].format, texts[i].holds, a.body);
+		const char *cname = strstr(a.body, CNAME);
+		assert_non_null(cname);
+		assert_null(strstr(cname + 1, CNAME));
+	}
+}
+
+/* PowerShell as Posh-ACME's guide for AcmeDns has it: a hash table whose registrations are arrays of
+ * subdomain, user, password and full name. There is no PowerShell to try it with. */
+static void posh_acme_is_a_script(void **state)
+{
+	expect_whole(state, "?format=posh-acme&domain=www.example.com",
+		HEAD "$pArgs = @{\n"
+		     "    ACMEServer = 'auth.example.org/x/y'\n"
+		     "    ACMERegistration = @{\n"
+		     "        '_acme-challenge.www.example.com' = @('" LABEL "', '" USER "', '" KEY
+		     "', '" NAME "')\n"
+		     "    }\n"
+		     "}\n"
+		     "New-PACertificate 'www.example.com' -Plugin AcmeDns -PluginArgs $pArgs\n");
+}
+
+static void without_a_name_the_reader_puts_it_in(void **state)
+{
+	static const char *const heads[] = {
+		POST("/v1/register?format=acme.sh"),
+		POST("/v1/register?format=httpreq"),
+		POST("/v1/register?format=caddy"),
+	};
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		struct answer a;
+		fakekeeper_ask(*state, heads[i], NULL, &a);
+		assert_int_equal(a.status, 201);
+		assert_non_null(strstr(a.body, "#   _acme-challenge.<your domain>. CNAME " NAME ".\n"));
+		if (i == 0)
+			assert_non_null(strstr(a.body, " -d '<your domain>'\n"));
+	}
+}
+
 /* What follows the comment is the file, and YAML's scalar is JSON. */
 static void files_within_texts_are_json(void **state)
 {
@@ -170,6 +241,29 @@ static void bad_queries_are_refused(void **state)
 		expect_text(bad[i].query, o, "error", bad[i].code);
 		json_decref(o);
 	}
+}
+
+/* The same text is pasted into shells, YAML, PowerShell and a Caddyfile, so what one of them takes for its
+ * own cannot stand in it. JSON can quote everything. */
+static void only_plain_urls_are_written(void **state)
+{
+	static const char *const bad[] = {"https://a.example/x'y", "https://a.example/\"",
+		"https://a.example/$x", "https://a.example/`id`", "https://a.example/a b",
+		"https://a.example/\\", "https://a.example/{x}", "https://a.example/#x",
+		"https://a.example/;x", "https://a.example/&x", "https://a.example/\n",
+		"https://a.example/(x)", "https://a.example/<x>", "https://a.example/|",
+		"https://a.example/!", "https://a.example/*", "https://a.example/?x",
+		"https://\xc3\xa4.example", NULL};
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_true(format_works_with(FORMAT_JSON, bad[i]));
+		for (unsigned f = FORMAT_JSON + 1; f < FORMATS; f++)
+			if (format_works_with((enum format)f, bad[i]))
+				fail_msg("format %u takes %s", f, bad[i] ? bad[i] : "no URL");
+	}
+	for (unsigned f = 0; f < FORMATS; f++)
+		assert_true(
+			format_works_with((enum format)f, "https://[2001:db8::1]:8443/x/y-z_1.~%20@t,+="));
 }
 
 /* Nothing is registered if the answer could not be written. */
@@ -267,8 +361,12 @@ int main(void)
 		TEST(maps_hold_an_account_for_each_name),
 		TEST(names_default_to_the_aliases),
 		TEST(texts_are_what_the_clients_read),
+		TEST(wildcards_are_names_of_the_certificate),
+		TEST(posh_acme_is_a_script),
+		TEST(without_a_name_the_reader_puts_it_in),
 		TEST(files_within_texts_are_json),
 		TEST(bad_queries_are_refused),
+		TEST(only_plain_urls_are_written),
 		TEST(registration_answers_in_a_format),
 		TEST(tokens_come_by_four_ways),
 		TEST(the_token_in_the_path_is_for_registration_only),
