@@ -283,6 +283,11 @@ static bool add_domain(struct domain *list, size_t *count, char *name)
 	return true;
 }
 
+bool api_domain_clean(char *name)
+{
+	return fields_clean_domain(name);
+}
+
 const char api_settings_clients[] =
 	"lego, traefik, caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq, json";
 

@@ -29,6 +29,9 @@ int api_render_entry(const struct ipc_reply *r, size_t i, char **json) MUST_USE;
  * it without quoting. ERR_NOMEM. */
 int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
 	const char (*names)[IPC_NAME_MAX + 1], size_t name_count, char **text) MUST_USE;
+/* A domain as it is kept: lower case, without final dot, "*." and "_acme-challenge." in front. False: it is
+ * none. */
+bool api_domain_clean(char *name);
 /* "json, lego, traefik, ..." */
 extern const char api_settings_clients[];
 

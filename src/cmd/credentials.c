@@ -6,7 +6,6 @@
 
 #include "cmd/admin.h"
 #include "cmd/table.h"
-#include "delegate/delegate.h"
 #include "util/secure.h"
 #include "util/text.h"
 
@@ -129,7 +128,7 @@ static void print_for_people(
 static void clean_names(struct ipc_request *aliases)
 {
 	for (size_t i = 0; i < aliases->alias_count; i++)
-		(void)!delegate_alias_clean(aliases->aliases[i]);
+		(void)!api_domain_clean(aliases->aliases[i]);
 }
 
 int admin_print_credentials(struct app_admin *a, const struct admin_options *o, const struct ipc_reply *r,
