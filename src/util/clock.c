@@ -3,19 +3,32 @@
 
 #include <time.h>
 
-static int64_t read_clock(clockid_t id)
+enum { MICRO = 1000 * 1000 };
+
+static int64_t read_us(clockid_t id)
 {
 	struct timespec t;
 	clock_gettime(id, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * MICRO + t.tv_nsec / 1000;
 }
 
 int64_t clock_wall_ms(void)
 {
-	return read_clock(CLOCK_REALTIME);
+	return read_us(CLOCK_REALTIME) / 1000;
 }
 
 int64_t clock_mono_ms(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return clock_mono_us() / 1000;
+}
+
+int64_t clock_mono_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+
+void clock_sleep_us(int64_t us)
+{
+	if (us > 0)
+		nanosleep(&(struct timespec){.tv_sec = us / MICRO, .tv_nsec = us % MICRO * 1000}, NULL);
 }

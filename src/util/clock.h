@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Clocks, in milliseconds. Rules take the time as a parameter; only the edges (loops) call these. Any thread.
+/* Clocks, in milliseconds unless their name says otherwise. Rules take the time as a parameter; only the
+ * edges (loops) call these. Any thread.
  */
 #pragma once
 
@@ -11,3 +12,7 @@ int64_t clock_wall_ms(void);
 
 /* Since some moment in the past; never jumps. For deadlines and intervals. */
 int64_t clock_mono_ms(void);
+int64_t clock_mono_us(void); /* microseconds */
+
+/* Sleeps so many microseconds, less if a signal comes; not at all if it is no positive number. */
+void clock_sleep_us(int64_t us);
