@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/render.h"
 #include "util/secure.h"
 #include "util/text.h"
 
@@ -267,30 +268,58 @@ int format_write(enum format format, const struct format_input *in, char **text,
 	return ERR_NOMEM;
 }
 
-/* What is named twice, or as a wildcard too, is one domain. NULL: that is no name. */
-static struct domain *find_domain(struct call *c, char *name)
+/* What is named twice, or as a wildcard too, is one domain. False: that is no name. */
+static bool add_domain(struct domain *list, size_t *count, char *name)
 {
+	bool wildcard = strncmp(name, "*.", 2) == 0;
+	size_t i = 0;
 	if (!fields_clean_domain(name))
-		return NULL;
-	for (size_t i = 0; i < c->domain_count; i++)
-		if (strcmp(c->domains[i].name, name) == 0)
-			return &c->domains[i];
-	struct domain *d = &c->domains[c->domain_count++];
-	memcpy(d->name, name, strlen(name) + 1);
-	return d;
+		return false;
+	while (i < *count && strcmp(list[i].name, name) != 0)
+		i++;
+	if (i == *count)
+		memcpy(list[(*count)++].name, name, strlen(name) + 1);
+	*(wildcard ? &list[i].wildcard : &list[i].plain) = true;
+	return true;
+}
+
+bool api_domain_clean(char *name)
+{
+	return fields_clean_domain(name);
+}
+
+const char api_settings_clients[] =
+	"lego, traefik, caddy, certbot, acme.sh, posh-acme, cert-manager, httpreq, json";
+
+int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
+	const char (*names)[IPC_NAME_MAX + 1], size_t name_count, char **text)
+{
+	struct domain domains[IPC_ALIASES_MAX] = {{.plain = false}};
+	struct format_input in = {k, url, 0, domains};
+	enum format format;
+	const char *type;
+	if (format_find(client, &format))
+		return ERR_NOTFOUND;
+	if (format_needs_domain(format) && !name_count)
+		return ERR_RANGE;
+	for (size_t i = 0; i < name_count; i++) {
+		char name[IPC_NAME_MAX + 1];
+		memcpy(name, names[i], sizeof name);
+		if (i == IPC_ALIASES_MAX || !add_domain(domains, &in.domain_count, name))
+			return ERR_INVALID;
+	}
+	if (!format_works_with(format, url))
+		return ERR_FORMAT;
+	return text ? format_write(format, &in, text, &type) : OK;
 }
 
 static const char *read_domains(const struct http_request *r, struct call *c)
 {
 	char name[IPC_NAME_MAX + 1];
 	const char *at = r->query;
-	for (size_t asked = 0; query_next(&at, "domain", name, sizeof name); asked++) {
-		bool wildcard = strncmp(name, "*.", 2) == 0;
-		struct domain *d = asked < DOMAINS_MAX ? find_domain(c, name) : NULL;
-		if (!d)
+	for (size_t asked = 0; query_next(&at, "domain", name, sizeof name); asked++)
+		if (asked == DOMAINS_MAX || !add_domain(c->domains, &c->domain_count, name))
 			return "bad_domain";
-		*(wildcard ? &d->wildcard : &d->plain) = true;
-	}
 	return NULL;
 }
 

@@ -155,11 +155,16 @@ static void put_time(struct object *o, const char *name, int64_t when)
 	put_text_or_null(o, name, text);
 }
 
-static void put_address(struct object *o, const char *name, const struct address *a)
+static bool no_address(const struct address *a)
 {
 	static const struct address none;
+	return address_equal(a, &none);
+}
+
+static void put_address(struct object *o, const char *name, const struct address *a)
+{
 	char text[ADDRESS_TEXT] = "";
-	if (!address_equal(a, &none))
+	if (!no_address(a))
 		address_format(a, text);
 	put_text_or_null(o, name, text);
 }
@@ -338,7 +343,9 @@ static json_t *event_json(const void *e)
 	put_text(&o, "by", api_by_word(v->by));
 	put_text_or_null(&o, "key", v->key);
 	put_address(&o, "from", &v->client);
-	put(&o, "uid", v->by == IPC_BY_OPERATOR && !*v->key ? json_integer(v->uid) : json_null());
+	/* Over HTTPS the operator is no account of this machine. */
+	put(&o, "uid",
+		v->by == IPC_BY_OPERATOR && no_address(&v->client) ? json_integer(v->uid) : json_null());
 	put_text_or_null(&o, "name", v->name);
 	put_text_or_null(&o, "detail", v->detail);
 	return finish(&o);

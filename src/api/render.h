@@ -22,6 +22,19 @@ int api_render_page(const struct ipc_reply *r, unsigned limit, char **json) MUST
 /* One entry of a list of delegates, tokens or events; `i` is below the reply's count. ERR_NOMEM. */
 int api_render_entry(const struct ipc_reply *r, size_t i, char **json) MUST_USE;
 
+/* The settings of a client with such credentials, as GET /v1/credentials has them. `url`: of the API, NULL:
+ * not known. `names`: the domains, at most IPC_ALIASES_MAX, also as wildcards. *text is malloc'ed: free and
+ * wipe it; NULL: only see whether it can be done. ERR_NOTFOUND: no client is known by that name. ERR_RANGE:
+ * it needs a domain. ERR_INVALID: one of them is none. ERR_FORMAT: the URL is not known, or cannot stand in
+ * it without quoting. ERR_NOMEM. */
+int api_settings_for(const char *client, const struct ipc_credentials *k, const char *url,
+	const char (*names)[IPC_NAME_MAX + 1], size_t name_count, char **text) MUST_USE;
+/* A domain as it is kept: lower case, without final dot, "*." and "_acme-challenge." in front. False: it is
+ * none. */
+bool api_domain_clean(char *name);
+/* "json, lego, traefik, ..." */
+extern const char api_settings_clients[];
+
 /* Words of the enums, as the JSON has them: never NULL. */
 const char *api_outcome_word(enum ipc_status status); /* also the error codes of /v1/ */
 const char *api_event_word(enum ipc_event_kind kind);

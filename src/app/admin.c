@@ -95,6 +95,23 @@ static int find_socket(struct app_admin *a, const char *file, const char *path)
 	return OK;
 }
 
+/* Who names no server has a local instance, or else the one of the machine. */
+static int connect_somewhere(struct app_admin *a, bool anywhere)
+{
+	static const struct sockaddr_un machine = {.sun_family = AF_UNIX, .sun_path = CONF_ADMIN_SOCKET};
+	int rc = connect_once(a);
+	if (!rc || !anywhere || (errno != ENOENT && errno != ECONNREFUSED))
+		return rc;
+	const struct sockaddr_un local = a->address;
+	a->address = machine;
+	rc = connect_once(a);
+	if (!rc)
+		conf_free(&a->conf); /* of the local instance */
+	else if (errno == ENOENT || errno == ECONNREFUSED)
+		a->address = local;
+	return rc;
+}
+
 int app_admin_open(const char *file, const char *socket_path, struct app_admin **out)
 {
 	struct app_admin *a = *out = calloc(1, sizeof *a);
@@ -107,7 +124,7 @@ int app_admin_open(const char *file, const char *socket_path, struct app_admin *
 		app_admin_close(out);
 		return APP_USAGE;
 	}
-	if (connect_once(a)) {
+	if (connect_somewhere(a, !file && !socket_path)) {
 		explain(a);
 		app_admin_close(out);
 		return APP_FAILED;

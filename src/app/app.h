@@ -50,12 +50,13 @@ int app_export(const char *file, const char *output);
 
 struct app_admin;
 
-/* Connects to the admin socket: `socket`, or that of the configuration `file` (NULL: the local instance).
- * Says on standard error what keeps it from that. Returns APP_OK or the exit status. */
+/* Connects to the admin socket: `socket`, or that of the configuration `file`. NULL both: the local instance,
+ * or if none runs CONF_ADMIN_SOCKET. Says on standard error what keeps it from that. Returns APP_OK or the
+ * exit status. */
 int app_admin_open(const char *file, const char *socket, struct app_admin **out);
 void app_admin_close(struct app_admin **a); /* accepts NULL inside; sets it to NULL */
 
-/* The configuration; NULL where `socket` was given without `file`. */
+/* The configuration; NULL where it is not known: `file` was not given, and it is not the local instance. */
 const struct conf *app_admin_conf(const struct app_admin *a);
 
 /* Asks, as the operator, and waits for the reply, also through a restart of the keeper; `q` is wiped. OK:

@@ -187,4 +187,27 @@ int supervisor_run(const char *file, struct settings *s, const struct sockets *k
 enum { BACKUP_FORMAT = 1, BACKUP_TRAILER = 20 + 4 + 8 + 32 };
 
 /* Writes all of it. ERR_FULL; ERR_SYSTEM: see errno. */
-int backup_write(int fd, const void *data, size_t len) MUST_USE;
+int backup_write(int fd, int stop, const void *data, size_t len) MUST_USE;
+
+/* ---- long work that a person waits for (progress.c) ---- */
+
+struct progress {
+	bool terminal; /* standard error is one, so somebody may be watching */
+	int64_t started, shown;
+};
+
+enum { PROGRESS_NUMBER = 32 };
+
+struct progress progress_begin(void);
+/* Once a second at most, and only on a terminal: "1 234 of 5 678 checked"; total 0: not known; `unit` is
+ * empty or " MiB". */
+void progress_show(struct progress *p, const char *doing, const char *unit, uint64_t done, uint64_t total);
+void progress_clear(struct progress *p); /* before anything else is said */
+long long progress_seconds(const struct progress *p);
+const char *progress_number(uint64_t n, char out[static PROGRESS_NUMBER]); /* "9 999 998" */
+
+/* SIGINT and SIGTERM become readable, so that what was begun can be cleared away. A file that may not grow is
+ * then an error, not a signal. -1: errno says why. */
+int interrupt_open(void) MUST_USE;
+/* Waits until `fd` can be read or written. ERR_CLOSED: `stop` became readable (-1: never). */
+int interrupt_wait(int stop, int fd, short events) MUST_USE;

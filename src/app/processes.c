@@ -41,6 +41,11 @@ static void count_queries(void *ctx, struct ipc_report *report)
 	}
 }
 
+static bool is_static(const void *zones, uint16_t zone, const char *label)
+{
+	return dns_zones_has_static(zones, zone, label);
+}
+
 int keeper_process_run(const struct settings *s, const struct keeper_inheritance *in, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
@@ -57,6 +62,8 @@ int keeper_process_run(const struct settings *s, const struct keeper_inheritance
 		.version = VERSION,
 		.count_queries = count_queries,
 		.count_ctx = (void *)in->counters,
+		.is_static = is_static,
+		.static_ctx = s->zones,
 		.channels = in->channels,
 		.channel_count = in->channel_count,
 		.control = in->control,

@@ -2,7 +2,7 @@
 /* What "backup" wrote, checked, and put in the place of the store. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,9 @@ enum { BLOCK = 1 << 16, PATH = 4096, OLD_STORES = 100 };
 struct restoring {
 	struct diag *d;
 	const char *name; /* of the input */
-	int in;
+	int in, stop;
+	uint64_t total; /* octets of the input; 0: not known */
+	struct progress progress;
 	char folder[PATH], image[PATH], lock[PATH];
 	uint8_t tail[BACKUP_TRAILER + BLOCK]; /* its last bytes may be the trailer */
 	size_t held;
@@ -41,11 +43,12 @@ static int pass_on(struct restoring *r, int out, struct secure_hash *h, uint64_t
 {
 	size_t len = r->held > BACKUP_TRAILER ? r->held - BACKUP_TRAILER : 0;
 	int rc = len ? secure_hash_add(h, r->tail, len) : OK;
-	rc = rc || !len ? rc : backup_write(out, r->tail, len);
+	rc = rc || !len ? rc : backup_write(out, r->stop, r->tail, len);
 	memmove(r->tail, r->tail + len, r->held - len);
 	r->held -= len;
 	*size += len;
-	if (rc)
+	progress_show(&r->progress, "read", " MiB", *size >> 20, r->total >> 20);
+	if (rc && rc != ERR_CLOSED)
 		diag_error(r->d, r->folder, 0, "cannot write here: %s; nothing was changed", strerror(errno));
 	return rc;
 }
@@ -53,6 +56,8 @@ static int pass_on(struct restoring *r, int out, struct secure_hash *h, uint64_t
 static int copy_image(struct restoring *r, int out, struct secure_hash *h, uint64_t *size)
 {
 	for (int rc;;) {
+		if (interrupt_wait(r->stop, r->in, POLLIN))
+			return ERR_CLOSED;
 		ssize_t n = read(r->in, r->tail + r->held, sizeof r->tail - r->held);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -107,15 +112,22 @@ static int read_image(struct restoring *r)
 	return rc;
 }
 
+static void show_checked(void *ctx, enum bulk_phase phase, uint64_t done, uint64_t total)
+{
+	struct restoring *r = ctx;
+	(void)phase;
+	progress_show(&r->progress, "entries checked", "", done, total);
+}
+
 static int check_image(struct restoring *r)
 {
-	const struct bulk_watcher nobody = {.ctx = NULL};
+	const struct bulk_watcher watcher = {.ctx = r, .progress = show_checked};
 	char why[BULK_WHY];
 	struct store *s = NULL;
 	int rc = store_open(r->folder, STORE_READ, r->d, &s);
 	if (rc)
 		return rc;
-	rc = bulk_check(s, -1, &nobody, &r->counts, why);
+	rc = bulk_check(s, r->stop, &watcher, &r->counts, why);
 	if (rc == ERR_STORE)
 		rc = refuse(r, why);
 	store_close(&s);
@@ -156,20 +168,31 @@ static int take_in(struct restoring *r, const char *above)
 static int open_input(struct restoring *r, const char *input)
 {
 	bool standard = strcmp(input, "-") == 0;
-	*r = (struct restoring){.d = diag_new(), .name = standard ? "standard input" : input};
+	struct stat st;
+	*r = (struct restoring){.d = diag_new(),
+		.name = standard ? "standard input" : input,
+		.stop = interrupt_open(),
+		.progress = progress_begin()};
 	r->in = standard ? dup(STDIN_FILENO) : open(input, O_RDONLY | O_CLOEXEC);
 	if (!r->d)
 		return ERR_NOMEM;
 	if (r->in < 0)
 		diag_error(r->d, r->name, 0, "cannot open it: %s", strerror(errno));
-	return r->in < 0 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ? ERR_SYSTEM : OK;
+	else if (!fstat(r->in, &st) && S_ISREG(st.st_mode))
+		r->total = (uint64_t)st.st_size;
+	return r->in < 0 || r->stop < 0 ? ERR_SYSTEM : OK;
 }
 
 static void close_input(struct restoring *r, int rc, const char *what)
 {
+	progress_clear(&r->progress);
 	remove_folder(r);
+	if (rc == ERR_CLOSED && r->d)
+		diag_error(r->d, r->name, 0, "interrupted; nothing was changed");
 	if (r->in >= 0)
 		close(r->in);
+	if (r->stop >= 0)
+		close(r->stop);
 	if (r->d)
 		diag_print(r->d, stderr);
 	if (rc && (!r->d || !diag_errors(r->d)))
@@ -245,6 +268,7 @@ int app_restore(const char *file, const char *input)
 	rc = rc ? rc : store_lock(c, r.d, &lock);
 	rc = rc ? rc : take_in(&r, c->store_path);
 	rc = rc ? rc : replace(&r, c->store_path);
+	progress_clear(&r.progress);
 	if (!rc)
 		summarize(&r, "restored");
 	bool loaded = c != NULL || (r.d && r.in < 0);
@@ -261,6 +285,7 @@ int app_backup_check(const char *input)
 	const char *above = getenv("TMPDIR");
 	int rc = open_input(&r, input);
 	rc = rc ? rc : take_in(&r, above && *above ? above : "/var/tmp");
+	progress_clear(&r.progress);
 	if (!rc)
 		summarize(&r, "in order");
 	close_input(&r, rc, "cannot check it");

@@ -2,10 +2,8 @@
 /* Import and export as a person runs them: configuration, files, privileges, lock, what is said meanwhile. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "app/internal.h"
@@ -14,7 +12,7 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-enum { BAD_SHOWN = 20, PROGRESS_MS = 1000, NUMBER = 32 };
+enum { BAD_SHOWN = 20, NUMBER = PROGRESS_NUMBER };
 
 _Static_assert((int)APP_IMPORT_MEMORY_MIN == (int)BULK_MEMORY_MIN, "the command line says what is needed");
 
@@ -28,52 +26,24 @@ struct transfer {
 	size_t zone_count;
 	const char *name; /* of input or output, for messages */
 	int fd, lock, stop;
-	bool named;    /* not standard input or output */
-	bool terminal; /* somebody may be watching */
-	int64_t started, shown;
+	bool named; /* not standard input or output */
+	struct progress progress;
 	uint64_t bad;
 };
 
 /* ---- saying ---- */
 
-/* "9 999 998" */
-static const char *grouped(uint64_t n, char out[static NUMBER])
-{
-	char *at = out + NUMBER - 1;
-	*at = 0;
-	for (unsigned digits = 0; digits == 0 || n; digits++, n /= 10) {
-		if (digits && digits % 3 == 0)
-			*--at = ' ';
-		*--at = (char)('0' + n % 10);
-	}
-	return at;
-}
-
-static void clear_progress(struct transfer *t)
-{
-	if (t->shown)
-		fputs("\r\033[K", stderr);
-	t->shown = 0;
-}
-
 static void show_progress(void *ctx, enum bulk_phase phase, uint64_t done, uint64_t total)
 {
 	static const char *const doing[] = {"read", "checked", "written"};
 	struct transfer *t = ctx;
-	int64_t now = clock_mono_ms();
-	char a[NUMBER], b[NUMBER];
-	if (!t->terminal || now - (t->shown ? t->shown : t->started) < PROGRESS_MS)
-		return;
-	t->shown = now;
-	fprintf(stderr, "\r\033[K%s %s%s%s", grouped(done, a), doing[phase], total ? " of " : "",
-		total ? grouped(total, b) : "");
-	fflush(stderr);
+	progress_show(&t->progress, doing[phase], "", done, total);
 }
 
 static void show_bad(void *ctx, uint64_t line, const char *why)
 {
 	struct transfer *t = ctx;
-	clear_progress(t);
+	progress_clear(&t->progress);
 	t->bad++;
 	if (t->bad <= BAD_SHOWN && t->acmedns)
 		fprintf(stderr, "%s: row %llu: %s\n", t->name, (unsigned long long)line, why);
@@ -85,38 +55,16 @@ static void show_bad(void *ctx, uint64_t line, const char *why)
 		fputs("... more of them are counted, not shown\n", stderr);
 }
 
-static long long seconds(const struct transfer *t)
-{
-	return (long long)(clock_mono_ms() - t->started + 500) / 1000;
-}
-
 /* ---- what both need ---- */
-
-/* SIGINT and SIGTERM become readable. A file that may not grow is then an error, not a signal. */
-static int stop_fd(void)
-{
-	sigset_t stop;
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &stop, NULL) || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		return -1;
-	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static int start_transfer(struct transfer *t, const char *file, const char *name)
 {
-	*t = (struct transfer){.fd = -1,
-		.lock = -1,
-		.stop = -1,
-		.name = name,
-		.terminal = isatty(STDERR_FILENO),
-		.started = clock_mono_ms()};
+	*t = (struct transfer){.fd = -1, .lock = -1, .stop = -1, .name = name, .progress = progress_begin()};
 	t->d = diag_new();
 	int rc = t->d ? app_load(file, t->d, &t->conf) : ERR_NOMEM;
 	if (rc)
 		return rc;
-	t->stop = stop_fd();
+	t->stop = interrupt_open();
 	return t->stop < 0 ? ERR_SYSTEM : OK;
 }
 
@@ -147,7 +95,7 @@ static void close_fd(int *fd)
 /* Says what went wrong if that was not said yet. Returns the exit status. */
 static int close_transfer(struct transfer *t, int rc, const char *what)
 {
-	clear_progress(t);
+	progress_clear(&t->progress);
 	store_close(&t->store);
 	acmedns_close(&t->acmedns);
 	close_fd(&t->fd);
@@ -253,11 +201,11 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 		diag_error(t->d, t->name, 0,
 			"%s bad row%s, so nothing was imported; correct them in acme-dns's database, or leave "
 			"them out with --keep-going",
-			grouped(n->bad, bad), n->bad == 1 ? "" : "s");
+			progress_number(n->bad, bad), n->bad == 1 ? "" : "s");
 	else if (rc == ERR_INVALID)
 		diag_error(t->d, t->name, 0,
 			"%s bad line%s, so nothing was imported; correct them, or leave them out with --keep-going",
-			grouped(n->bad, bad), n->bad == 1 ? "" : "s");
+			progress_number(n->bad, bad), n->bad == 1 ? "" : "s");
 	else if (rc == ERR_FORMAT)
 		diag_error(t->d, t->name, 1,
 			"written by a newer version in a format this one does not know; %s", left);
@@ -283,17 +231,17 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 static void summarize_import(struct transfer *t, const struct bulk_import_result *n, bool dry)
 {
 	char a[NUMBER], b[NUMBER], c[NUMBER], d[NUMBER], e[NUMBER];
-	clear_progress(t);
-	fprintf(stderr, "%s %s delegate%s", dry ? "would import" : "imported", grouped(n->imported, a),
-		n->imported == 1 ? "" : "s");
+	progress_clear(&t->progress);
+	fprintf(stderr, "%s %s delegate%s", dry ? "would import" : "imported",
+		progress_number(n->imported, a), n->imported == 1 ? "" : "s");
 	if (n->deleted)
-		fprintf(stderr, " and %s deleted label%s", grouped(n->deleted, d),
+		fprintf(stderr, " and %s deleted label%s", progress_number(n->deleted, d),
 			n->deleted == 1 ? "" : "s");
-	fprintf(stderr, ", %s already there", grouped(n->there, b));
+	fprintf(stderr, ", %s already there", progress_number(n->there, b));
 	if (n->gone)
-		fprintf(stderr, ", %s deleted here and left so", grouped(n->gone, e));
-	fprintf(stderr, ", %s bad %s%s, %lld s\n", grouped(n->bad, c), t->acmedns ? "row" : "line",
-		n->bad == 1 ? "" : "s", seconds(t));
+		fprintf(stderr, ", %s deleted here and left so", progress_number(n->gone, e));
+	fprintf(stderr, ", %s bad %s%s, %lld s\n", progress_number(n->bad, c), t->acmedns ? "row" : "line",
+		n->bad == 1 ? "" : "s", progress_seconds(&t->progress));
 }
 
 static int import_lines(struct transfer *t, const struct app_import *i,
@@ -393,20 +341,21 @@ static void explain_export(struct transfer *t, int rc, const struct bulk_export_
 	if (!rc && n->nameless)
 		diag_error(t->d, t->conf->store_path, 0,
 			"%s delegate%s left out: the configuration does not name the zone",
-			grouped(n->nameless, a), n->nameless == 1 ? " was" : "s were");
+			progress_number(n->nameless, a), n->nameless == 1 ? " was" : "s were");
 	if (!rc && n->damaged)
 		diag_error(t->d, t->conf->store_path, 0, "%s damaged record%s left out",
-			grouped(n->damaged, a), n->damaged == 1 ? " was" : "s were");
+			progress_number(n->damaged, a), n->damaged == 1 ? " was" : "s were");
 }
 
 static void summarize_export(struct transfer *t, const struct bulk_export_result *n)
 {
 	char a[NUMBER], b[NUMBER];
-	fprintf(stderr, "exported %s delegate%s", grouped(n->exported, a), n->exported == 1 ? "" : "s");
+	fprintf(stderr, "exported %s delegate%s", progress_number(n->exported, a),
+		n->exported == 1 ? "" : "s");
 	if (n->deleted)
-		fprintf(stderr, " and %s deleted label%s", grouped(n->deleted, b),
+		fprintf(stderr, " and %s deleted label%s", progress_number(n->deleted, b),
 			n->deleted == 1 ? "" : "s");
-	fprintf(stderr, ", %lld s\n", seconds(t));
+	fprintf(stderr, ", %lld s\n", progress_seconds(&t->progress));
 }
 
 int app_export(const char *file, const char *output)
@@ -426,7 +375,7 @@ int app_export(const char *file, const char *output)
 		};
 		rc = bulk_export(t.store, &settings, &n);
 		rc = rc ? rc : finish_output(&t);
-		clear_progress(&t);
+		progress_clear(&t.progress);
 		explain_export(&t, rc, &n);
 		if (!rc)
 			summarize_export(&t, &n);

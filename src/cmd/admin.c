@@ -37,6 +37,7 @@ static const struct option long_options[] = {
 	{"follow", no_argument, NULL, 'F'},
 	{"last", required_argument, NULL, 'L'},
 	{"name", required_argument, NULL, 'm'},
+	{"for", required_argument, NULL, 'C'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -122,7 +123,9 @@ static bool set_option(int letter, const char *value, struct admin_options *o)
 	case 'c':
 		return (o->file = value) != NULL;
 	case 'S':
-		return (o->socket = value) != NULL;
+		return *(o->socket = value) != 0;
+	case 'C':
+		return (o->client = value) != NULL;
 	case 'z':
 		return (o->zone = value) != NULL;
 	case 'n':
@@ -142,7 +145,7 @@ static bool set_option(int letter, const char *value, struct admin_options *o)
 	case 'L':
 		return parse_number(value, &o->last);
 	case 'e':
-		return admin_parse_expiry(value, clock_wall_ms(), &o->expiry);
+		return admin_parse_expiry(value, clock_wall_ms(), &o->expiry) && o->expiry > clock_wall_ms();
 	default:
 		return set_flag(letter, o);
 	}
@@ -156,24 +159,41 @@ static const char *long_name(int letter)
 	return "?";
 }
 
+static int usage_error(const char *command)
+{
+	fprintf(stderr, "\"acme-delegate %s --help\" says more\n", command);
+	return APP_USAGE;
+}
+
+static int explain_value(const char *command, int letter)
+{
+	fprintf(stderr, "acme-delegate %s: --%s: \"%s\" will not do%s\n", command, long_name(letter), optarg,
+		letter == 'e'   ? "; write 30d, 12h, 45m or a day to come, 2026-12-31"
+		: letter == 'a' ? "; write networks as 192.0.2.0/24, at most 32"
+		: letter == 'A' ? "; a delegate has at most 8 aliases"
+		: letter == 'S' ? ""
+				: "; write a number");
+	return APP_USAGE;
+}
+
 /* `letters`: of the options that were given. OPTIONS_GO_ON, or the exit status. */
 static int read_options(
 	int argc, char **argv, const char *usage, struct admin_options *o, char letters[static 64])
 {
 	size_t count = 0;
-	for (int l; (l = getopt_long(argc, argv, "c:jh", long_options, NULL)) != -1;) {
-		if (l == 'h' || l == '?') {
-			fputs(usage, l == 'h' ? stdout : stderr);
-			return l == 'h' ? APP_OK : APP_USAGE;
+	opterr = 0;
+	for (int l; (l = getopt_long(argc, argv, ":c:jh", long_options, NULL)) != -1;) {
+		if (l == 'h') {
+			fputs(usage, stdout);
+			return APP_OK;
 		}
-		if (!set_option(l, optarg, o)) {
-			fprintf(stderr, "acme-delegate %s: --%s: \"%s\" will not do%s\n", argv[0],
-				long_name(l), optarg,
-				l == 'e'   ? "; write 30d, 12h, 45m or 2026-12-31"
-				: l == 'a' ? "; write networks as 192.0.2.0/24, at most 32"
-					   : "");
-			return APP_USAGE;
+		if (l == '?' || l == ':') {
+			fprintf(stderr, "acme-delegate %s: \"%s\" %s; ", argv[0], argv[optind - 1],
+				l == '?' ? "is not an option here" : "needs a value");
+			return usage_error(argv[0]);
 		}
+		if (!set_option(l, optarg, o))
+			return explain_value(argv[0], l);
 		if (count < 63 && !strchr("cSj", l))
 			letters[count++] = (char)l;
 	}
@@ -204,8 +224,28 @@ static bool options_fit(const char *command, const struct admin_action *action, 
 	size_t fine = strspn(letters, action->letters);
 	if (!letters[fine])
 		return true;
-	fprintf(stderr, "acme-delegate %s%s%s: there is no --%s here\n", command, action->name ? " " : "",
+	fprintf(stderr, "acme-delegate %s%s%s: there is no --%s here; ", command, action->name ? " " : "",
 		action->name ? action->name : "", long_name(letters[fine]));
+	return false;
+}
+
+static bool operands_fit(
+	const char *command, const struct admin_action *action, const struct admin_options *o)
+{
+	int n = o->operand_count;
+	if (action && n >= action->least && (action->most < 0 || n <= action->most))
+		return true;
+	fprintf(stderr, "acme-delegate %s", command);
+	if (action && action->name)
+		fprintf(stderr, " %s", action->name);
+	if (!action && n)
+		fprintf(stderr, ": there is no \"%s\"; ", o->operands[0]);
+	else if (!action)
+		fputs(": say what to do; ", stderr);
+	else if (n < action->least)
+		fputs(": something is missing; ", stderr);
+	else
+		fprintf(stderr, ": \"%s\" is one too many; ", o->operands[action->most]);
 	return false;
 }
 
@@ -218,13 +258,8 @@ int admin_command(int argc, char **argv, const char *usage, const struct admin_a
 	if (status != OPTIONS_GO_ON)
 		return status;
 	const struct admin_action *action = find_action(&o, actions, count);
-	if (!action || o.operand_count < action->least ||
-		(action->most >= 0 && o.operand_count > action->most)) {
-		fputs(usage, stderr);
-		return APP_USAGE;
-	}
-	if (!options_fit(argv[0], action, letters))
-		return APP_USAGE;
+	if (!operands_fit(argv[0], action, &o) || !options_fit(argv[0], action, letters))
+		return usage_error(argv[0]);
 	status = app_admin_open(o.file, o.socket, &a);
 	if (status)
 		return status;
@@ -239,7 +274,24 @@ int admin_command(int argc, char **argv, const char *usage, const struct admin_a
 
 /* ---- asking ---- */
 
-static const char *advice(enum ipc_status status)
+static const char *advice_on_name(enum ipc_type type)
+{
+	if (type == IPC_ALIASES_SET)
+		return "an alias is a host name, like example.com";
+	return "a label has 1 to 63 of a-z, 0-9, - and _ and neither begins nor ends with -; the zone is one of the "
+	       "configuration; an alias is a host name, like example.com";
+}
+
+static const char *advice_on_missing(enum ipc_type type)
+{
+	if (type == IPC_TOKEN_REVOKE)
+		return "there is no token of that id; \"acme-delegate token list\" shows them";
+	if (type == IPC_KEY_ROTATE || type == IPC_KEY_REVOKE)
+		return "there is no such delegate, or it has no such key";
+	return "there is no delegate of that name";
+}
+
+static const char *advice(enum ipc_status status, enum ipc_type type)
 {
 	switch (status) {
 	case IPC_FORBIDDEN:
@@ -249,24 +301,28 @@ static const char *advice(enum ipc_status status)
 	case IPC_BUSY:
 		return "the server has too much to do; try again";
 	case IPC_BAD_NAME:
-		return "this is not a name that can be used here: a label has 1 to 63 of a-z, 0-9, - and _, the zone must "
-		       "be one of the configuration, an alias is a host name";
+		return advice_on_name(type);
 	case IPC_NOT_FOUND:
-		return "there is none of that name";
+		return advice_on_missing(type);
 	case IPC_EXISTS:
-		return "the label is taken, or was: labels are never given out again";
+		return "the label is taken, by a delegate or by a record of the configuration, or was: labels are "
+		       "never given out again";
 	case IPC_TOO_MANY:
-		return "the delegate has two keys; revoke one first, or rotate with --at-once";
+		return type == IPC_KEY_ROTATE
+			       ? "the delegate has two keys; say which one, and --at-once to end it now, or revoke one "
+				 "first"
+			       : "the delegate has two keys; revoke one first";
 	case IPC_LAST_KEY:
 		return "it is the delegate's last key, without which nobody can change its values; add another first, or "
 		       "say --force";
 	default:
-		return "refused";
+		return api_outcome_word(status);
 	}
 }
 
 int admin_ask(struct app_admin *a, struct ipc_request *q, struct ipc_reply *out)
 {
+	enum ipc_type type = q->type; /* asking wipes the request */
 	int rc = app_admin_ask(a, q, -1, out);
 	if (rc) {
 		fprintf(stderr,
@@ -276,7 +332,7 @@ int admin_ask(struct app_admin *a, struct ipc_request *q, struct ipc_reply *out)
 	}
 	if (out->status == IPC_OK)
 		return APP_OK;
-	fprintf(stderr, "%s: %s\n", api_outcome_word(out->status), advice(out->status));
+	fprintf(stderr, "%s\n", advice(out->status, type));
 	return APP_FAILED;
 }
 
@@ -351,33 +407,32 @@ const char *admin_time(int64_t when, char out[static ADMIN_TIME])
 	return out;
 }
 
+const char *admin_date(int64_t when, char out[static ADMIN_TIME])
+{
+	if (*admin_time(when, out) == '-')
+		return "-";
+	out[10] = 0;
+	return out;
+}
+
+const char *admin_span(int64_t ms, char out[static ADMIN_SPAN])
+{
+	int64_t seconds = ms > 0 ? ms / 1000 : 0, minutes = seconds / 60, hours = minutes / 60;
+	int rc;
+	if (hours >= 24)
+		rc = text_format(out, ADMIN_SPAN, "%" PRId64 " d %" PRId64 " h", hours / 24, hours % 24);
+	else if (hours)
+		rc = text_format(out, ADMIN_SPAN, "%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
+	else if (minutes)
+		rc = text_format(out, ADMIN_SPAN, "%" PRId64 " min", minutes);
+	else
+		rc = text_format(out, ADMIN_SPAN, "%" PRId64 " s", seconds);
+	return rc ? "-" : out;
+}
+
 const char *admin_plural(uint64_t n, const char *one, char out[static 48])
 {
 	int rc = text_format(out, 48, "%" PRIu64 " %s%s", n, one, n == 1 ? "" : "s");
 	(void)rc; /* a shortened word is good enough */
 	return out;
-}
-
-int admin_print_credentials(
-	struct app_admin *a, const struct admin_options *o, const struct ipc_credentials *c)
-{
-	const struct conf *conf = app_admin_conf(a);
-	printf("delegate  %s.%s\n", c->label, c->zone);
-	printf("key id    %s\n", c->key_id);
-	printf("secret    %s\n", c->secret);
-	if (conf && conf->api.url)
-		printf("API       %s\n", conf->api.url);
-	printf("\nThe secret is not shown again: the server keeps its digest only.\n");
-	if (o->alias_count)
-		printf("To be set once, where the domain is hosted:\n");
-	for (size_t i = 0; i < o->alias_count; i++) {
-		printf("  _acme-challenge.");
-		print_text(o->aliases[i], stdout);
-		printf(". CNAME %s.%s.\n", c->label, c->zone);
-	}
-	if (conf && conf->api.url)
-		printf("Settings ready for a client:\n"
-		       "  curl -u %s:SECRET '%s/v1/credentials?format=lego&domain=example.com'\n",
-			c->key_id, conf->api.url);
-	return APP_OK;
 }

@@ -14,6 +14,7 @@ struct admin_options {
 	bool json, yes, force, at_once, follow;
 	bool none; /* --everywhere, --none: an empty list is meant */
 	const char *zone, *label, *prefix, *note, *name;
+	const char *client; /* --for: whose settings are wanted */
 	uint32_t quota, last;
 	int64_t expiry; /* milliseconds since the epoch; 0: none */
 	size_t allow_count, alias_count;
@@ -31,6 +32,12 @@ struct admin_action {
 	int least, most;
 	int (*run)(struct app_admin *a, const struct admin_options *o);
 };
+
+/* What all of them say about the options that they share. */
+#define ADMIN_USAGE_CONFIG                                                                                   \
+	"  -c, --config FILE  the server's configuration (default: the local instance, or\n"                 \
+	"                     else /run/acme-delegate/admin.sock)\n"                                         \
+	"      --socket PATH  its admin socket, in place of what the configuration says\n"
 
 /* Reads the options, finds the action (the first operand, unless the only one has no name), connects, runs
  * it. Returns the exit status. */
@@ -54,11 +61,23 @@ int admin_print_json(const struct ipc_reply *r);
 /* Asks, and prints `done` (a sentence) or, with --json, the reply. Returns the exit status. */
 int admin_do(struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *done);
 
-/* What a new key's owner needs: name, key, the record to set for each alias. */
-int admin_print_credentials(
-	struct app_admin *a, const struct admin_options *o, const struct ipc_credentials *c);
+enum { ADMIN_URL = 1024 };
+/* How clients reach the API; NULL: not known, for no configuration was named. */
+const char *admin_api_url(const struct app_admin *a, char out[static ADMIN_URL]);
+/* Can --for be done: is the client known, are its domains, is the URL of the API? Before anything is changed.
+ * The aliases of the request are the domains. False: said. */
+bool admin_check_settings(
+	const struct app_admin *a, const struct admin_options *o, const struct ipc_request *q);
+/* What a new key's owner needs, in the form that the options ask for. `aliases` is a request that holds them;
+ * `hint` is said to people, NULL: nothing. Returns the exit status. */
+int admin_print_credentials(struct app_admin *a, const struct admin_options *o, const struct ipc_reply *r,
+	struct ipc_request *aliases, const char *hint);
 
-enum { ADMIN_TIME = 20 }; /* "2026-11-24 08:00:00", UTC, or "-" */
+enum { ADMIN_TIME = 20, ADMIN_SPAN = 32 };
+/* "2026-11-24 08:00:00", UTC, or "-" */
 const char *admin_time(int64_t when, char out[static ADMIN_TIME]);
+const char *admin_date(int64_t when, char out[static ADMIN_TIME]); /* its first half */
+/* "3 d 4 h", "12 min", "40 s"; nothing is shorter than "0 s" */
+const char *admin_span(int64_t ms, char out[static ADMIN_SPAN]);
 /* "2 values", "1 value" */
 const char *admin_plural(uint64_t n, const char *one, char out[static 48]);

@@ -10,15 +10,19 @@ static const char usage[] =
 	"Usage: acme-delegate backup [-c FILE] OUTPUT\n"
 	"       acme-delegate backup --check INPUT\n"
 	"\n"
-	"Writes the whole store of one moment to a file: delegates, keys, values, deleted labels, tokens, evidence\n"
-	"and events. \"-\" is standard output or input. The server may be running. \"acme-delegate restore\" reads it.\n"
+	"Writes the whole store of one moment to a file: delegates, keys, values, deleted\n"
+	"labels, tokens, evidence and events. \"-\" is standard output or input. The server\n"
+	"may be running. \"acme-delegate restore\" reads it.\n"
 	"\n"
 	"  -c, --config FILE  the configuration, which names the store\n"
-	"      --check INPUT  read such a file, check its digest and every entry in it, and write nothing\n"
+	"      --check INPUT  read such a file and check its digest and every entry in\n"
+	"                     it; needs room for a copy in $TMPDIR (default /var/tmp)\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"OUTPUT has its name only when it is whole and on the disk; a file of that name is replaced then.\n"
-	"Exit status: 0 when all is well, 1 when something is not, 2 for a wrong option or configuration.\n";
+	"OUTPUT has its name only when it is whole and on the disk; a file of that name\n"
+	"is replaced then.\n"
+	"Exit status: 0 when all is well, 1 when something is not, 2 for a wrong option\n"
+	"or configuration.\n";
 
 int cmd_backup(int argc, char **argv)
 {

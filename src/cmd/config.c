@@ -7,13 +7,16 @@
 #include "cmd/cmd.h"
 #include "cmd/internal.h"
 
-static const char usage[] =
-	"Usage: acme-delegate config check  [-c] FILE   say everything that is wrong with a configuration\n"
-	"       acme-delegate config print [[-c] FILE]  the configuration in force, defaults included\n"
-	"       acme-delegate config sample             a commented configuration to start from\n"
-	"\n"
-	"Without FILE, \"print\" shows the local instance that \"serve\" runs without a configuration.\n"
-	"Exit status: 0 when the configuration is good, 2 when it is not.\n";
+static const char usage[] = "Usage: acme-delegate config check [-c] FILE\n"
+			    "       acme-delegate config print [[-c] FILE]\n"
+			    "       acme-delegate config sample\n"
+			    "\n"
+			    "  check   says everything that is wrong with a configuration\n"
+			    "  print   the configuration in force, defaults included; without FILE, of the\n"
+			    "          local instance that \"serve\" runs without a configuration\n"
+			    "  sample  a commented configuration to start from\n"
+			    "\n"
+			    "Exit status: 0 when the configuration is good, 2 when it is not.\n";
 
 /* Loads and reports; *out is NULL when it is bad. */
 static int load(const char *file, struct conf **out)

@@ -9,15 +9,18 @@
 static const char usage[] =
 	"Usage: acme-delegate export [-c FILE] [OUTPUT]\n"
 	"\n"
-	"Writes all delegates of the configuration's zones with their keys and values, one JSON object a line, as\n"
-	"\"acme-delegate import\" reads them. Without OUTPUT, or with \"-\", to standard output. The server may be\n"
-	"running. Of a key's secret only the SHA-256 digest is known and written.\n"
+	"Writes all delegates of the configuration's zones with their keys and values,\n"
+	"one JSON object a line, as \"acme-delegate import\" reads them. Without OUTPUT, or\n"
+	"with \"-\", to standard output. The server may be running. Of a key's secret only\n"
+	"the SHA-256 digest is known and written.\n"
 	"\n"
 	"  -c, --config FILE  the configuration, which names the store and the zones\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"The last line says how many delegates there are: without it the output is not complete.\n"
-	"Exit status: 0 when all is written, 1 when something is not, 2 for a wrong option or configuration.\n";
+	"The last line says how many delegates there are: without it the output is not\n"
+	"complete.\n"
+	"Exit status: 0 when all is written, 1 when something is not, 2 for a wrong\n"
+	"option or configuration.\n";
 
 int cmd_export(int argc, char **argv)
 {

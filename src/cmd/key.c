@@ -7,40 +7,58 @@
 #include "util/text.h"
 
 static const char usage[] =
-	"Usage: acme-delegate key add NAME\n"
-	"       acme-delegate key rotate NAME [KEYID] [--at-once]\n"
+	"Usage: acme-delegate key add NAME [--for CLIENT]\n"
+	"       acme-delegate key rotate NAME [KEYID] [--at-once] [--for CLIENT]\n"
 	"       acme-delegate key revoke NAME KEYID [--force]\n"
 	"\n"
-	"Keys of a delegate, of which it has two at most. NAME is a full name, or a label if there is one zone only;\n"
-	"KEYID may be shortened to its first 8 characters.\n"
+	"Keys of a delegate, of which it has two at most. NAME is a full name, or a label\n"
+	"if there is one zone only; KEYID may be shortened to its first 8 characters.\n"
 	"\n"
 	"  add     makes a second key\n"
-	"  rotate  makes a successor; the old key works until the new one is used for the first time\n"
+	"  rotate  makes a successor; the old key works until the new one is used for the\n"
+	"          first time\n"
 	"  revoke  ends a key now\n"
 	"\n"
 	"      --at-once      the old key ends now\n"
 	"      --force        revoke even the last key\n"
-	"  -c, --config FILE  the server's configuration (default: the local instance)\n"
-	"      --socket PATH  its admin socket, in place of what the configuration says\n"
+	"      --for CLIENT   print the settings of a client, ready to use, and nothing\n"
+	"                     else: lego, traefik, caddy, certbot, acme.sh, posh-acme,\n"
+	"                     cert-manager, httpreq\n" ADMIN_USAGE_CONFIG
 	"      --json         for programs\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or\n"
+	"configuration.\n";
 
-static int print_key(struct app_admin *a, const struct admin_options *o, struct ipc_request *q)
+/* The aliases are the domains in a client's settings. */
+static bool find_aliases(
+	struct app_admin *a, const struct admin_options *o, const char *name, struct ipc_request *out)
 {
+	struct ipc_request q = {.type = IPC_DELEGATE_SHOW};
 	struct ipc_reply reply;
+	*out = (struct ipc_request){.alias_count = 0};
+	if (text_format(q.name, sizeof q.name, "%s", name) || admin_ask(a, &q, &reply))
+		return false;
+	out->alias_count = reply.delegate.alias_count;
+	memcpy(out->aliases, reply.delegate.aliases, sizeof reply.delegate.aliases);
+	return admin_check_settings(a, o, out);
+}
+
+static int print_key(
+	struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *hint)
+{
+	struct ipc_request aliases;
+	struct ipc_reply reply;
+	if (!find_aliases(a, o, q->name, &aliases))
+		return APP_FAILED;
 	int status = admin_ask(a, q, &reply);
-	if (status)
-		return status;
-	status = o->json ? admin_print_json(&reply) : admin_print_credentials(a, o, &reply.credentials);
-	return status;
+	return status ? status : admin_print_credentials(a, o, &reply, &aliases, hint);
 }
 
 static int add(struct app_admin *a, const struct admin_options *o)
 {
 	struct ipc_request q = {.type = IPC_KEY_ADD};
-	return admin_full_name(a, o->operands[0], q.name) ? print_key(a, o, &q) : APP_FAILED;
+	return admin_full_name(a, o->operands[0], q.name) ? print_key(a, o, &q, NULL) : APP_FAILED;
 }
 
 /* A whole key id, or the first 8 characters or more of one of the delegate's. False: said. */
@@ -72,7 +90,9 @@ static int rotate(struct app_admin *a, const struct admin_options *o)
 		return APP_FAILED;
 	if (o->operand_count > 1 && !find_key(a, q.name, o->operands[1], q.target))
 		return APP_FAILED;
-	return print_key(a, o, &q);
+	return print_key(a, o, &q,
+		o->at_once ? "The old key has ended."
+			   : "The old key works until the new one is used for the first time.");
 }
 
 static int revoke_key(struct app_admin *a, const struct admin_options *o)
@@ -86,8 +106,8 @@ static int revoke_key(struct app_admin *a, const struct admin_options *o)
 int cmd_key(int argc, char **argv)
 {
 	static const struct admin_action actions[] = {
-		{"add", "", 1, 1, add},
-		{"rotate", "o", 1, 2, rotate},
+		{"add", "C", 1, 1, add},
+		{"rotate", "oC", 1, 2, rotate},
 		{"revoke", "f", 2, 2, revoke_key},
 	};
 	return admin_command(argc, argv, usage, actions, sizeof actions / sizeof *actions);

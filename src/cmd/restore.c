@@ -9,14 +9,16 @@
 static const char usage[] =
 	"Usage: acme-delegate restore [-c FILE] INPUT\n"
 	"\n"
-	"Puts what \"acme-delegate backup\" wrote in the place of the store. INPUT \"-\" is standard input. The server\n"
-	"must not be running. Digest and every entry are checked first, and if anything is wrong nothing is changed.\n"
-	"The store there was is kept beside the new one, as data.mdb.before-restore.\n"
+	"Puts what \"acme-delegate backup\" wrote in the place of the store. INPUT \"-\" is\n"
+	"standard input. The server must not be running. Digest and every entry are\n"
+	"checked first, and if anything is wrong nothing is changed. The store there was\n"
+	"is kept beside the new one, as data.mdb.before-restore.\n"
 	"\n"
 	"  -c, --config FILE  the configuration, which names the store\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when the store is restored, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when the store is restored, 1 when it is not, 2 for a wrong\n"
+	"option or configuration.\n";
 
 int cmd_restore(int argc, char **argv)
 {

@@ -9,14 +9,16 @@
 static const char usage[] =
 	"Usage: acme-delegate serve [-c FILE]\n"
 	"\n"
-	"Runs the server in the foreground. Without a configuration it runs a local instance for trying out:\n"
-	"the zone auth.test, on loopback addresses and unprivileged ports only.\n"
+	"Runs the server in the foreground. Without a configuration it runs a local\n"
+	"instance for trying out: the zone auth.test, on loopback addresses and\n"
+	"unprivileged ports only.\n"
 	"\n"
-	"  -c, --config FILE  the configuration; \"acme-delegate config sample\" prints one to start from\n"
+	"  -c, --config FILE  the configuration; \"acme-delegate config sample\" prints one\n"
+	"                     to start from\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"SIGTERM and SIGINT finish what is under way and stop; SIGHUP reads configuration and\n"
-	"certificate again.\n";
+	"SIGTERM and SIGINT finish what is under way and stop; SIGHUP reads configuration\n"
+	"and certificate again.\n";
 
 int cmd_serve(int argc, char **argv)
 {

@@ -7,30 +7,14 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-static const char usage[] =
-	"Usage: acme-delegate status\n"
-	"\n"
-	"How the running server is, at a glance.\n"
-	"\n"
-	"  -c, --config FILE  the server's configuration (default: the local instance)\n"
-	"      --socket PATH  its admin socket, in place of what the configuration says\n"
-	"      --json         for programs\n"
-	"  -h, --help         this text\n"
-	"\n"
-	"Exit status: 0 when all is well, 1 when there is no answer or the store cannot be written, 2 for a wrong\n"
-	"option or configuration.\n";
-
-/* "3 d 4 h", "12 min" */
-static void print_age(int64_t ms)
-{
-	int64_t minutes = ms / 60000, hours = minutes / 60;
-	if (hours >= 24)
-		printf("%" PRId64 " d %" PRId64 " h", hours / 24, hours % 24);
-	else if (hours)
-		printf("%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
-	else
-		printf("%" PRId64 " min", minutes);
-}
+static const char usage[] = "Usage: acme-delegate status\n"
+			    "\n"
+			    "How the running server is, at a glance.\n"
+			    "\n" ADMIN_USAGE_CONFIG "      --json         for programs\n"
+			    "  -h, --help         this text\n"
+			    "\n"
+			    "Exit status: 0 when all is well, 1 when there is no answer or the store cannot\n"
+			    "be read or written, 2 for a wrong option or configuration.\n";
 
 static void print_size(uint64_t bytes)
 {
@@ -46,9 +30,9 @@ static void print_counts(const struct ipc_report *r)
 	printf("since then    %s, %s, %s refused\n", admin_plural(r->registrations, "registration", a),
 		admin_plural(r->changes, "change", b), admin_plural(r->refusals, "request", c));
 	if (r->waiting_bcrypt)
-		printf("waiting       %s of keys from acme-dns\n",
+		printf("waiting       %s of keys imported from acme-dns\n",
 			admin_plural(r->waiting_bcrypt, "check", a));
-	printf("queries       %" PRIu64 " UDP, %" PRIu64 " TCP, %" PRIu64 " TLS; %" PRIu64
+	printf("queries       %" PRIu64 " over UDP, %" PRIu64 " TCP, %" PRIu64 " TLS; %" PRIu64
 	       " dropped, %" PRIu64 " answers limited\n",
 		r->queries_udp, r->queries_tcp, r->queries_tls, r->queries_dropped, r->replies_limited);
 	printf("evidence      %" PRIu64 " noted", r->evidence);
@@ -58,10 +42,9 @@ static void print_counts(const struct ipc_report *r)
 
 static void print_report(const struct ipc_report *r)
 {
-	char started[ADMIN_TIME], tokens[48];
-	printf("acme-delegate %s, up ", r->version);
-	print_age(clock_wall_ms() - r->started);
-	printf(" (since %s UTC)\n", admin_time(r->started, started));
+	char started[ADMIN_TIME], up[ADMIN_SPAN], tokens[48];
+	printf("acme-delegate %s, up %s (since %s UTC)\n", r->version,
+		admin_span(clock_wall_ms() - r->started, up), admin_time(r->started, started));
 	for (size_t i = 0; i < r->zone_count && i < IPC_PAGE_MAX; i++)
 		printf("zone          %s\n", r->zones[i]);
 	if (r->zone_count > IPC_PAGE_MAX)

@@ -9,26 +9,31 @@
 #include "util/text.h"
 
 static const char usage[] =
-	"Usage: acme-delegate token add [--note TEXT] [--zone ZONE] [--label LABEL | --prefix PREFIX] [--quota N]\n"
+	"Usage: acme-delegate token add [--note TEXT] [--zone ZONE] [--quota N]\n"
+	"                               [--label LABEL | --prefix PREFIX]\n"
 	"                               [--expires WHEN] [--allow NETWORK]...\n"
 	"       acme-delegate token list\n"
 	"       acme-delegate token revoke ID\n"
 	"\n"
-	"Registration tokens: who has one may register delegates, as many and of the kind that it says.\n"
+	"Registration tokens: who has one may register delegates, as many and of the kind\n"
+	"that it says.\n"
 	"\n"
-	"      --note TEXT      for you, to know it again\n"
-	"      --zone ZONE      where its delegates are (default: the first zone)\n"
-	"      --label LABEL    the delegate's label; then the token is good for one\n"
-	"      --prefix PREFIX  what the labels begin with; the rest is random, or asked for\n"
-	"      --quota N        how many registrations (default: no limit)\n"
-	"      --expires WHEN   30d, 12h, 45m or 2026-12-31 (default: never)\n"
-	"      --allow NETWORK  from where the keys may be used that are registered with it\n"
-	"  -c, --config FILE    the server's configuration (default: the local instance)\n"
-	"      --socket PATH    its admin socket, in place of what the configuration says\n"
-	"      --json           for programs; of a list, one object a line\n"
-	"  -h, --help           this text\n"
+	"      --note TEXT    for you, to know it again\n"
+	"      --zone ZONE    where its delegates are (default: the first zone)\n"
+	"      --quota N      how many registrations (default: no limit)\n"
+	"      --label LABEL  the delegate's label; then the token is good for one\n"
+	"      --prefix PREFIX\n"
+	"                     what the labels begin with; the rest is random, or chosen\n"
+	"                     by who registers\n"
+	"      --expires WHEN\n"
+	"                     30d, 12h, 45m or 2026-12-31 (default: never)\n"
+	"      --allow NETWORK\n"
+	"                     from where the keys of its delegates may be used\n" ADMIN_USAGE_CONFIG
+	"      --json         for programs; of a list, one object a line\n"
+	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when it is done, 1 when it is not, 2 for a wrong option or\n"
+	"configuration.\n";
 
 static bool read_terms(const struct admin_options *o, struct ipc_terms *t)
 {
@@ -65,29 +70,38 @@ static int add(struct app_admin *a, const struct admin_options *o)
 		return status;
 	if (o->json)
 		return admin_print_json(&reply);
-	const struct conf *conf = app_admin_conf(a);
-	const char *url = conf && conf->api.url ? conf->api.url : "https://THE-API";
-	printf("id      %s\n"
-	       "token   %s\n\n"
-	       "It is not shown again. Clients use it as a part of their base URL,\n"
+	char buffer[ADMIN_URL];
+	const char *known = admin_api_url(a, buffer), *url = known ? known : "https://THE-API";
+	printf("id     %s\n"
+	       "token  %s\n\n"
+	       "The token is not shown again: the server keeps its digest only. A client sends\n"
+	       "it as part of its base URL,\n"
 	       "  %s/t/%s\n"
-	       "or in a header, \"X-Registration-Token: TOKEN\", or as password of HTTP Basic.\n",
-		reply.token.id, reply.token.secret, url, reply.token.secret);
+	       "in a header,\n"
+	       "  X-Registration-Token: %s\n"
+	       "or as the password of HTTP Basic, with any user name.\n",
+		reply.token.id, reply.token.secret, url, reply.token.secret, reply.token.secret);
 	return APP_OK;
 }
 
 static void fill_row(char (*row)[TABLE_CELL], const struct ipc_token *k)
 {
 	char created[ADMIN_TIME], expiry[ADMIN_TIME], quota[32] = "";
+	char network[PREFIX_TEXT], more[32] = "";
 	const struct ipc_terms *t = &k->terms;
 	if (t->quota && text_format(quota, sizeof quota, " of %u", t->quota))
 		quota[0] = 0;
 	table_set(row[0], "%s", k->id);
-	table_set(row[1], "%s", admin_time(k->created, created));
-	table_set(row[2], "%s", t->expiry ? admin_time(t->expiry, expiry) : "never");
+	table_set(row[1], "%s", admin_date(k->created, created));
+	table_set(row[2], "%.16s", t->expiry ? admin_time(t->expiry, expiry) : "never");
 	table_set(row[3], "%u%s", k->spent, quota);
 	table_set(row[4], "%s%s.%s", *t->label ? t->label : "*", t->label_is_prefix ? "*" : "", t->zone);
-	table_set(row[5], "%s", t->note);
+	if (t->allow_count > 1 && text_format(more, sizeof more, " and %zu more", t->allow_count - 1))
+		more[0] = 0;
+	if (t->allow_count)
+		prefix_format(&t->allow[0], network);
+	table_set(row[5], "%s%s", t->allow_count ? network : "everywhere", more);
+	table_set(row[6], "%s", t->note);
 }
 
 static int print_page(struct table *t, const struct admin_options *o, const struct ipc_reply *r)
@@ -106,15 +120,16 @@ static int print_page(struct table *t, const struct admin_options *o, const stru
 			return APP_FAILED;
 		fill_row(row, &r->tokens[i]);
 	}
-	if (!o->json && t->rows)
+	if (t->rows >= TABLE_IN_LINE)
 		table_print(t, stdout);
 	return APP_OK;
 }
 
 static int list(struct app_admin *a, const struct admin_options *o)
 {
-	struct table t = {
-		.columns = 6, .heads = {"ID", "CREATED (UTC)", "EXPIRES", "USED", "DELEGATES", "NOTE"}};
+	struct table t = {.columns = 7,
+		.room = table_terminal(),
+		.heads = {"ID", "CREATED", "EXPIRES (UTC)", "USED", "DELEGATES", "ALLOWED FROM", "NOTE"}};
 	char after[IPC_CREDENTIAL_MAX + 1] = "";
 	int status;
 	for (;;) {
@@ -129,8 +144,10 @@ static int list(struct app_admin *a, const struct admin_options *o)
 		if (status)
 			break;
 	}
+	if (!status && t.rows)
+		table_print(&t, stdout);
 	if (!status && !o->json && !t.headed)
-		fputs("there are no tokens\n", stderr);
+		fputs("there are no registration tokens\n", stderr);
 	table_free(&t);
 	return status;
 }
@@ -139,7 +156,7 @@ static int revoke_token(struct app_admin *a, const struct admin_options *o)
 {
 	struct ipc_request q = {.type = IPC_TOKEN_REVOKE};
 	if (text_format(q.target, sizeof q.target, "%s", o->operands[0])) {
-		fputs("that is not the id of a token; \"acme-delegate token list\" shows them\n", stderr);
+		fputs("there is no token of that id; \"acme-delegate token list\" shows them\n", stderr);
 		return APP_FAILED;
 	}
 	return admin_do(a, o, &q, "revoked; delegates that were registered with it stay");

@@ -340,7 +340,7 @@ static void check_absolute(struct load *l, const char *key, const char *path)
 static void check_admin(struct load *l, struct conf_admin *a)
 {
 	a->socket_given = a->socket != NULL;
-	if (!a->socket && !(a->socket = strdup("/run/acme-delegate/admin.sock"))) {
+	if (!a->socket && !(a->socket = strdup(CONF_ADMIN_SOCKET))) {
 		l->nomem = true;
 		return;
 	}

@@ -41,6 +41,9 @@ struct conf_zone {
 	unsigned line;
 };
 
+/* Where the admin socket is if the configuration does not say. */
+#define CONF_ADMIN_SOCKET "/run/acme-delegate/admin.sock"
+
 enum {
 	CONF_MAX_VALUES = 32,
 	CONF_MAX_NSID = 128,     /* octets */

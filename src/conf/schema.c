@@ -271,7 +271,7 @@ static const struct row api_rows[] = {
 		.kind = KIND_DURATION,
 		FIELD(conf, api.failed_login_delay),
 		.fallback = "2s",
-		.max = 10,
+		.max = 2,
 		.prose =
 			"How long at most a refused key is kept waiting for its answer, so that guessing is slow; "
 			"a right key never waits. 0s is no delay."},

@@ -25,6 +25,9 @@ struct dns_answerer;
  * other data, in-zone name server without address, the same zone twice. ERR_INVALID: see `d`. ERR_NOMEM. */
 int dns_zones_build(const struct conf_zone *zones, const uint16_t *ids, size_t count, const char *file,
 	struct diag *d, struct dns_zones **out) MUST_USE;
+/* Is there a static name <label>.<zone>, with records or an empty non-terminal, or is another zone there or
+ * below it? No delegate of that label would ever be answered. `label` in lower case. */
+bool dns_zones_has_static(const struct dns_zones *z, uint16_t id, const char *label);
 void dns_zones_free(struct dns_zones **z); /* accepts NULL inside; sets it to NULL */
 
 /* What an answerer has done. Written by its thread alone and only ever counted up, so others may read it at

@@ -69,3 +69,40 @@ const knot_rrset_t *dns_node_set(const struct dns_node *n, uint16_t type)
 	}
 	return NULL;
 }
+
+static bool has_label(const struct dns_zone *z, const char *label, size_t len)
+{
+	for (size_t i = 0; i < z->node_count; i++) {
+		const struct dns_node *n = &z->nodes[i];
+		if (n->labels == z->labels + 1 && n->name[0] == len && memcmp(n->name + 1, label, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does `other` lie in the zone, below that label or at it? */
+static bool is_way_to(const struct dns_zone *z, const struct dns_zone *other, const char *label, size_t len)
+{
+	const uint8_t *at = other->name;
+	if (other->labels <= z->labels || other->len <= z->len ||
+		memcmp(other->name + other->len - z->len, z->name, z->len) != 0)
+		return false;
+	for (unsigned skip = other->labels - z->labels - 1; skip; skip--)
+		at += 1 + *at;
+	return at + 1 + *at == other->name + other->len - z->len && *at == len &&
+	       memcmp(at + 1, label, len) == 0;
+}
+
+bool dns_zones_has_static(const struct dns_zones *z, uint16_t id, const char *label)
+{
+	size_t len = strlen(label);
+	bool found = false;
+	for (size_t i = 0; i < z->count; i++) {
+		if (z->list[i].id != id)
+			continue;
+		found = has_label(&z->list[i], label, len);
+		for (size_t other = 0; !found && other < z->count; other++)
+			found = is_way_to(&z->list[i], &z->list[other], label, len);
+	}
+	return found;
+}

@@ -26,8 +26,8 @@ struct judge {
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
-	size_t waiting_bcrypt; /* for the report */
-	bool probe;            /* the last commit failed: a health request must try to write */
+	size_t waiting_bcrypt;       /* for the report */
+	bool probe; /* the last commit that wrote has failed: whether it goes again must be tried */
 };
 
 enum judgement {
@@ -55,10 +55,14 @@ struct hearing {
 enum judgement judge_request(struct hearing *h);
 /* The secret of a request that was to be verified is wrong. */
 void judge_wrong_secret(struct hearing *h);
+/* Writes a page, to see whether that is possible. As store_txn_put. */
+int judge_probe(struct store_txn *t, int64_t wall) MUST_USE;
 
 /* ---- what the judge's files share ---- */
 
 enum ipc_status status_of(int rc);
+/* Is it the label of a name with records in the configuration? Empty: no. */
+bool label_is_static(const struct hearing *h, uint16_t zone, const char *label);
 /* Notes a failed attempt to show a right: the reply is to be held back. */
 enum ipc_status refuse_attempt(struct hearing *h, enum ipc_status why);
 /* Whose key is it? Anything but IPC_OK ends the hearing. */

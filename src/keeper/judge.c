@@ -180,15 +180,19 @@ static enum ipc_status check_operator(struct hearing *h)
 
 /* ---- one request ---- */
 
+int judge_probe(struct store_txn *t, int64_t wall)
+{
+	static const char key[] = "probe";
+	return store_txn_put(t, STORE_META, key, sizeof key - 1, &wall, sizeof wall);
+}
+
 /* Reads a page, and while writing is in doubt writes one: a full disk shall be seen, and its end too. */
 static enum ipc_status hear_health(struct hearing *h)
 {
-	static const char probe_key[] = "probe";
 	uint16_t id;
 	int rc = delegate_zone_id(h->t, h->judge->settings->zones[0].name, &id);
 	if (!rc && h->judge->probe)
-		rc = store_txn_put(
-			h->t, STORE_META, probe_key, sizeof probe_key - 1, &h->now.wall, sizeof h->now.wall);
+		rc = judge_probe(h->t, h->now.wall);
 	return rc ? IPC_FAILED : IPC_OK;
 }
 

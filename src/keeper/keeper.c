@@ -32,7 +32,7 @@ struct keeper {
 	bool filling; /* the follower has more to do */
 	uint64_t epoch;
 	struct channels channels;
-	int64_t next_open, next_sweep;
+	int64_t next_open, next_sweep, next_probe;
 	int64_t next_commit; /* microseconds: not before */
 	bool open_failed;    /* said once, not every second */
 	bool audit_open,
@@ -175,7 +175,7 @@ static int sweep(struct keeper *k, struct store_txn *t, struct judge_time now)
 }
 
 /* The end of a transaction: what is written beside what was asked for, and the commit. */
-static int finish(struct keeper *k, struct store_txn **t, struct judge_time now)
+static int finish(struct keeper *k, struct store_txn **t, struct judge_time now, bool *wrote)
 {
 	struct audit *a = k->court.judge.audit;
 	bool second = now.mono >= k->next_sweep;
@@ -184,6 +184,7 @@ static int finish(struct keeper *k, struct store_txn **t, struct judge_time now)
 	if (second && !k->start_written)
 		write_start(k, *t, now.wall);
 	audit_write(a, *t, now.mono, second);
+	*wrote = store_txn_writes(*t);
 	int committed = store_txn_commit(t);
 	audit_committed(a, !committed);
 	k->start_written |= second && !committed;
@@ -201,14 +202,33 @@ static int begin(struct keeper *k, struct store_txn **t)
 	return rc;
 }
 
-static void tell_of_writing(struct keeper *k, int rc)
+/* What only read has not shown that the store can be written. */
+static void tell_of_writing(struct keeper *k, int rc, bool wrote)
 {
 	if (rc && !k->court.judge.probe)
 		log_error("keeper", "cannot write to the store: %s; updates are refused, values stay served",
 			error_text(rc));
-	if (!rc && k->court.judge.probe && k->store)
+	if (!rc && wrote && k->court.judge.probe)
 		log_info("keeper", "the store can be written again");
-	k->court.judge.probe = rc != OK;
+	k->court.judge.probe = rc || (k->court.judge.probe && !wrote);
+}
+
+/* While writing is in doubt it is tried once a second, in a transaction of its own: that it fails shall be no
+ * other request's misfortune. ERR_STORE: as below. */
+static int try_to_write(struct keeper *k, int64_t mono)
+{
+	struct store_txn *t;
+	if (!k->court.judge.probe || !k->store || mono < k->next_probe)
+		return OK;
+	k->next_probe = mono + SWEEP_MS;
+	int rc = store_txn_begin(k->store, &t);
+	if (!rc) {
+		(void)!judge_probe(t, clock_wall_ms()); /* a failure sticks to the transaction */
+		rc = store_txn_commit(&t);
+		follower_commit(k->follower, !rc);
+	}
+	tell_of_writing(k, rc, true);
+	return rc == ERR_STORE ? rc : OK;
 }
 
 /* Carries out everything that waits (at most ANSWERS_MAX) as one durable transaction, then replies.
@@ -218,16 +238,20 @@ static int run_batch(struct keeper *k)
 	int64_t begun = clock_mono_us();
 	struct judge_time now = {clock_wall_ms(), begun / 1000};
 	struct store_txn *t = NULL;
+	bool wrote = false;
 	open_store(k, now.mono);
-	int rc = begin(k, &t);
+	int rc = try_to_write(k, now.mono);
+	if (rc)
+		return rc;
+	rc = begin(k, &t);
 	court_resume(&k->court, t, now);
 	take_requests(k, t, now);
 	if (k->court.answers.count)
 		k->next_commit = begun + PACE_US;
 	if (t)
-		rc = finish(k, &t, now);
+		rc = finish(k, &t, now, &wrote);
 	answers_send(&k->court.answers, &k->channels, !rc);
-	tell_of_writing(k, rc);
+	tell_of_writing(k, rc, wrote);
 	return rc == ERR_STORE ? rc : OK;
 }
 

@@ -37,6 +37,9 @@ struct keeper_settings {
 	/* Fills in what the DNS side has counted; NULL: nobody knows. */
 	void (*count_queries)(void *ctx, struct ipc_report *report);
 	void *count_ctx;
+	/* Has the configuration records of that name? It is no delegate's then. NULL: it has none. */
+	bool (*is_static)(const void *ctx, uint16_t zone, const char *label);
+	const void *static_ctx;
 	struct witness *witness; /* rings of the dns processes; NULL: none */
 	int admin; /* the listening admin socket (SOCK_SEQPACKET), which stays the caller's; -1: none. Whoever
 		      connects is let in if it is root or has our own user id, */

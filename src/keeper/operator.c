@@ -46,6 +46,8 @@ enum ipc_status hear_token_add(struct hearing *h)
 	char secret[SECURE_SECRET_LEN + 1];
 	if (!take_terms(h->judge->settings, &h->r->terms, &terms))
 		return IPC_BAD_NAME;
+	if (!terms.label_is_prefix && label_is_static(h, terms.zone, terms.label))
+		return IPC_EXISTS;
 	int rc = token_add(h->t, &terms, h->now.wall, secret, &made);
 	if (rc == ERR_INVALID)
 		return IPC_BAD_NAME;

@@ -55,11 +55,19 @@ static enum ipc_status make_wish(
 	return take_aliases(h->r, &w->aliases) ? IPC_OK : IPC_BAD_NAME;
 }
 
+bool label_is_static(const struct hearing *h, uint16_t zone, const char *label)
+{
+	const struct keeper_settings *s = h->judge->settings;
+	return *label && s->is_static && s->is_static(s->static_ctx, zone, label);
+}
+
 static enum ipc_status carry_out(struct hearing *h, const struct delegate_wish *w)
 {
 	struct delegate_credentials made;
 	if (!zone_by_id(h->judge->settings, w->zone))
 		return IPC_BAD_NAME; /* of a token: the zone was taken out of the configuration */
+	if (!w->label_is_prefix && label_is_static(h, w->zone, w->label))
+		return IPC_EXISTS;
 	int rc = delegate_register(h->t, w, h->now.wall, &made);
 	if (rc == ERR_INVALID)
 		return IPC_BAD_NAME;

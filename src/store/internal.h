@@ -13,6 +13,7 @@ struct store_txn {
 	struct store *store;
 	MDB_txn *txn; /* NULL: none under way */
 	int failed;   /* the first error that sticks */
+	bool writes;
 };
 
 struct store {

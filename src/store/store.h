@@ -126,6 +126,8 @@ int store_txn_seek(struct store_txn *t, enum store_table table, const void *from
 /* The number this transaction will have once committed, if it writes something: what store_snapshot_version()
  * says of a snapshot that shows it. */
 uint64_t store_txn_version(const struct store_txn *t);
+/* Has it written anything? Only then does its commit say whether the store can be written. */
+bool store_txn_writes(const struct store_txn *t);
 /* Ends the transaction. OK: durable and visible; without writes it costs nothing. ERR_FULL: the disk is full
  * or refuses writes; nothing was changed, a later transaction may succeed. ERR_STORE: damage; nothing was
  * acknowledged. *t is NULL afterwards in every case. */

@@ -32,6 +32,7 @@ int store_txn_begin(struct store *s, struct store_txn **out)
 	if (STORE_GUARD())
 		return abandon(t);
 	t->failed = OK;
+	t->writes = false;
 	int rc = stick(t, mdb_txn_begin(s->env, NULL, 0, &t->txn));
 	store_guard_end();
 	if (!rc)
@@ -96,6 +97,7 @@ static int put(struct store_txn *t, enum store_table table, const void *key, siz
 		return abandon(t);
 	MDB_val k = {key_len, (void *)key}, v = {value_len, (void *)value};
 	int rc = stick(t, write_entry(t, table, &k, &v, append));
+	t->writes |= !rc;
 	store_guard_end();
 	tell(t, table, key, key_len);
 	return rc;
@@ -122,6 +124,7 @@ int store_txn_delete(struct store_txn *t, enum store_table table, const void *ke
 	MDB_val k = {key_len, (void *)key};
 	int code = mdb_del(t->txn, t->store->tables[table], &k, NULL);
 	int rc = code == MDB_NOTFOUND ? OK : stick(t, code);
+	t->writes |= !code;
 	store_guard_end();
 	tell(t, table, key, key_len);
 	return rc;
@@ -183,6 +186,11 @@ int store_txn_seek(struct store_txn *t, enum store_table table, const void *from
 uint64_t store_txn_version(const struct store_txn *t)
 {
 	return mdb_txn_id(t->txn);
+}
+
+bool store_txn_writes(const struct store_txn *t)
+{
+	return t->writes;
 }
 
 int store_txn_commit(struct store_txn **handle)

@@ -5,11 +5,15 @@ import json
 import os
 import pathlib
 import random
+import re
+import signal
 import stat
 import subprocess
 import threading
 
-from harness import ZONE, run, value
+import harness
+from harness import ZONE, assert_clean, environment, poll, run, value
+from operator_cli import Terminal
 from test_faults import fill, own_mounts, small_disk  # noqa: F401  fixtures
 
 
@@ -175,3 +179,92 @@ def test_a_pipe_is_written_to_and_not_replaced(server, tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode) and len(data) > 8192, account
     (tmp_path / "b").write_bytes(data)
     assert check(tmp_path / "b").startswith("in order: 1 delegates, ")
+
+
+# ---- work that takes a while
+
+
+def fill_store(one, count=20_000):
+    from test_import_export import made_up, whole
+    path = one.folder / "many"
+    path.write_text(whole([made_up(f"d{i:06}", secret="x" * 40) for i in range(count)]))
+    assert run("import", "-c", one.config_path, path).returncode == 0
+
+
+def test_progress_is_for_a_terminal(make_server, tmp_path):
+    """More than a second long, because nobody reads the backup."""
+    one = make_server()
+    fill_store(one)
+    watched = Terminal(one, "backup", "-", only_stderr=True)
+    parts = []
+
+    def shown():
+        parts.append(os.read(watched.process.stdout.fileno(), 4096))
+        os.set_blocking(watched.main, False)
+        try:
+            watched.text += os.read(watched.main, 65536).decode()
+        except BlockingIOError:
+            pass
+        return re.search(r"\r\x1b\[K\d+ MiB written", watched.text)
+
+    poll(shown, 20, "how far it is")
+    parts.append(watched.process.stdout.read())
+    status, text = watched.end()
+    assert status == 0 and re.search(r"\r\x1b\[Kbacked up \d+ bytes, \d+ s\n$", text), text
+    path = tmp_path / "store.backup"
+    path.write_bytes(b"".join(parts))
+    assert check(path).startswith("in order: 20000 delegates")
+    quiet = backup(one, tmp_path / "other.backup")
+    assert re.fullmatch(r"backed up \d+ bytes, \d+ s\n", quiet), "one line, without a terminal"
+
+
+def test_interrupted(make_server, tmp_path):
+    """Ctrl-C leaves nothing behind and changes nothing, though the other end of a pipe does nothing at all."""
+    one = make_server()
+    fill_store(one)
+    path = tmp_path / "store.backup"
+    backup(one, path)
+    before = sorted(p.name for p in folder_of(one).iterdir())
+    old = (folder_of(one) / "data.mdb").read_bytes()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        writing = subprocess.Popen([harness.BINARY, "backup", "-", "-c", str(one.config_path)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        assert os.read(writing.stdout.fileno(), 100)
+        reading = subprocess.Popen([harness.BINARY, "restore", "-", "-c", str(one.config_path)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        reading.stdin.write(path.read_bytes()[:1 << 20])
+        reading.stdin.flush()
+        poll(lambda: any(p.name.startswith("restore.") for p in folder_of(one).iterdir()), 10, "that it has begun")
+        for process, words in ((writing, "interrupted; what was written is not complete"),
+                               (reading, "interrupted; nothing was changed")):
+            process.send_signal(number)
+            assert process.wait(10) == 1
+            text = process.stderr.read().decode()
+            assert_clean(text)
+            assert words in text and len(text.splitlines()) == 1, text
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+    assert sorted(p.name for p in folder_of(one).iterdir()) == before
+    assert (folder_of(one) / "data.mdb").read_bytes() == old
+
+
+def test_an_interrupted_backup_leaves_the_one_before(make_server, tmp_path):
+    """What is being written has another name until it is whole; a signal takes that away, too."""
+    one = make_server()
+    fill_store(one, 60_000)
+    path = tmp_path / "store.backup"
+    path.write_text("the one before")
+    for _ in range(20):
+        writing = subprocess.Popen([harness.BINARY, "backup", str(path), "-c", str(one.config_path)],
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+        poll(lambda: len(list(tmp_path.iterdir())) > 1 or writing.poll() is not None, 10, "that it has begun")
+        writing.send_signal(signal.SIGINT)
+        status = writing.wait(20)
+        assert_clean(writing.stderr.read().decode())
+        assert list(tmp_path.iterdir()) == [path]
+        if status == 1:
+            assert path.read_text() == "the one before"
+            return
+        path.write_text("the one before")  # it was faster
+    raise AssertionError("none of 20 backups could be interrupted")

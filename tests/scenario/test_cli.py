@@ -20,14 +20,17 @@ import harness
 from harness import IS_ROOT, ROOT, USER, environment, poll, run, txt_of, value
 
 CLONE_NEWNET = 0x40000000
+COMMANDS = ["serve", "config", "status", "events", "delegate", "key", "token", "import", "export", "backup", "restore"]
+OPERATOR = ["status", "events", "delegate", "key", "token"]  # they ask a running server
 
 
 def test_help():
     for args in (["--help"], ["-h"], ["help"]):
         done = run(*args)
         assert done.returncode == 0 and done.stderr == ""
-        assert "serve" in done.stdout and "config" in done.stdout
-        assert max(map(len, done.stdout.splitlines())) <= 110
+        for command in COMMANDS:
+            assert re.search(rf"^  {command} +\S", done.stdout, re.M)
+        assert max(map(len, done.stdout.splitlines())) <= 80, "a terminal has 80 columns"
 
 
 def test_version():
@@ -36,11 +39,71 @@ def test_version():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"acme-delegate {version}\n", "")
 
 
-@pytest.mark.parametrize("args", [["serve", "--help"], ["serve", "-h"], ["config", "--help"]])
-def test_help_of_a_subcommand(args):
-    done = run(*args)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_subcommand(command, option):
+    done = run(command, option)
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout.startswith("Usage: acme-delegate " + args[0])
+    assert done.stdout.startswith("Usage: acme-delegate " + command)
+    assert max(map(len, done.stdout.splitlines())) <= 80, "a terminal has 80 columns"
+    assert command == "config" or "-h, --help" in done.stdout
+    assert command == "serve" or "Exit status" in done.stdout
+
+
+def test_help_names_every_action_and_option():
+    """What a person looks for in the help is there, and what is there works (test_operator_cli.py)."""
+    words = {
+        "delegate": "add list show allow alias clear remove --zone --allow --alias --for --yes --everywhere --none",
+        "key": "add rotate revoke --at-once --force --for",
+        "token": "add list revoke --note --zone --label --prefix --quota --expires --allow",
+        "events": "--last --name --follow",
+        "status": "",
+    }
+    for command, expected in words.items():
+        text = run(command, "--help").stdout
+        for word in [*expected.split(), "--config", "--socket", "--json"]:
+            assert re.search(rf"(?<![\w-]){word}(?![\w-])", text), (command, word)
+        # A help text after an action is the command's.
+        if expected and not expected.startswith("-"):
+            assert run(command, expected.split()[0], "--help").stdout == text
+
+
+def test_what_the_documents_tell_to_type_exists():
+    """Each option that doc/administration.md names beside a command is in that command's help, and each action."""
+    text = (ROOT / "doc/administration.md").read_text()
+    told = re.findall(rf"(?:`|acme-delegate )((?:{'|'.join(COMMANDS)})(?: [^`\n|>;&]*)?)", text)
+    assert len(told) > 40
+    for line in told:
+        command, *rest = line.split()
+        help_text = run(command, "--help").stdout
+        for word in rest:
+            if word.startswith("--"):
+                assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", help_text), (line, word)
+        if command in ("delegate", "key", "token") and rest:
+            assert f"acme-delegate {command} {rest[0]}" in help_text, line
+
+
+@pytest.mark.parametrize("args", [
+    ["delegate"], ["delegate", "frob"], ["delegate", "show"], ["delegate", "show", "a", "b"], ["delegate", "add", "a", "b"],
+    ["delegate", "list", "a", "b"], ["delegate", "remove"], ["delegate", "list", "--yes"], ["delegate", "add", "--frob"],
+    ["delegate", "add", "--quota", "3"], ["delegate", "clear", "a", "--force"], ["delegate", "allow"], ["delegate", "add", "--zone"],
+    ["key"], ["key", "add"], ["key", "revoke", "a"], ["key", "revoke", "a", "b", "c"], ["key", "rotate"], ["key", "list", "a"],
+    ["key", "add", "a", "--at-once"], ["key", "rotate", "a", "--force"], ["key", "add", "a", "-x"],
+    ["token"], ["token", "list", "a"], ["token", "revoke"], ["token", "add", "a"], ["token", "list", "--quota", "1"],
+    ["token", "add", "--quota"], ["token", "show", "a"],
+    ["status", "a"], ["status", "--follow"], ["status", "--frob"], ["status", "-c"], ["status", "--socket", ""],
+    ["events", "a"], ["events", "--yes"], ["events", "--last", "many"], ["events", "--last"],
+    ["backup"], ["backup", "a", "b"], ["backup", "--check"], ["backup", "--frob"], ["restore"], ["restore", "a", "b"],
+    ["restore", "--frob"], ["import"], ["import", "a", "b"], ["import", "--frob"], ["export", "a", "b"], ["export", "--frob"]])
+def test_wrong_usage_of_what_an_operator_types(args):
+    done = run(*args)
+    assert done.returncode == 2 and done.stdout == "", done
+    assert "acme-delegate" in done.stderr
+    for word in args:
+        if word in ("frob", "--frob", "many", "--follow", "--yes"):
+            assert word in done.stderr
+    if args[0] in OPERATOR:
+        assert len(done.stderr.splitlines()) == 1, "one line, which no help text buries"
 
 
 @pytest.mark.parametrize("args", [[], ["sevre"], ["--nonsense"], [""], ["serve", "--nonsense"], ["serve", "-c"],
@@ -114,6 +177,10 @@ def test_config_print_of_the_local_instance(folder):
 def test_config_sample_is_a_good_configuration(folder):
     sample = run("config", "sample")
     assert sample.returncode == 0 and sample.stdout.count("#") > 10
+    text = " ".join(sample.stdout.replace("#", " ").split())
+    for promise in ("one of open, token, closed; default open", "/run/acme-delegate/admin.sock", "Group whose members may use",
+                    "32 to 64 characters", "who changed what", "a duration from 0s to 2s"):
+        assert promise in text, promise
     path = folder / "sample.yaml"
     path.write_text(sample.stdout)
     done = run("config", "check", path)
@@ -174,6 +241,11 @@ def use_local_instance(folder, user):
                                json.dumps({"subdomain": account["subdomain"], "txt": txt})],
                               check=True, capture_output=True, timeout=30)
         assert json.loads(done.stdout) == {"txt": txt}
+        inside = [] if user else ["nsenter", "-t", str(process.pid), "-m"]
+        for command in (["status"], ["delegate", "show", account["fulldomain"]]):
+            done = subprocess.run([*inside, argv[0] if user else harness.BINARY, *command], check=True, capture_output=True,
+                                  text=True, timeout=30, env=env, cwd="/", stdin=subprocess.DEVNULL, **user)
+            assert "auth.test" in done.stdout
         query = dns.message.make_query(account["fulldomain"], "TXT")
         assert txt_of(dns.query.udp(query, port[1], port=int(port[2]), timeout=5)) == [txt]
         process.send_signal(signal.SIGINT)

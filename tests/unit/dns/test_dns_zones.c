@@ -246,6 +246,39 @@ static void nested_zones_keep_their_names(void **state)
 	expect_problem(zones, 2, "conf.yaml:5: ");
 }
 
+/* RFC 1034 section 4.3.2: what the zone has at a name comes before any delegate of it, and that includes
+ * names without records (RFC 8499: empty non-terminals). */
+static void names_that_no_delegate_can_have(void **state)
+{
+	(void)state;
+	static const uint16_t ids[] = {7, 8, 9};
+	struct conf_zone zones[] = {good_zone(), good_zone(), good_zone()};
+	struct conf_record records[] = {{TEXT("WWW A 192.0.2.1"), 5}, {TEXT("leaf.b.ent A 192.0.2.1"), 6},
+		{TEXT("* A 192.0.2.1"), 7}};
+	struct conf_nameserver elsewhere = {.name = TEXT("ns.example.net"), .line = 8};
+	struct diag *d = diag_new();
+	struct dns_zones *z;
+	zones[0].records = records;
+	zones[0].record_count = 3;
+	zones[1].name = TEXT("other.example");
+	zones[1].nameservers = &elsewhere;
+	zones[2].name = TEXT("deep.sub.auth.example");
+	zones[2].nameservers = &elsewhere;
+	assert_int_equal(dns_zones_build(zones, ids, 3, "conf.yaml", d, &z), OK);
+	diag_free(&d);
+	assert_true(dns_zones_has_static(z, 7, "www"));
+	assert_true(dns_zones_has_static(z, 7, "ent"));
+	assert_true(dns_zones_has_static(z, 7, "sub")); /* on the way to a zone */
+	for (const char *const *l =
+			(const char *const[]){"b", "leaf", "deep", "ww", "wwww", "", "auth", NULL};
+		*l; l++)
+		assert_false(dns_zones_has_static(z, 7, *l));
+	assert_false(dns_zones_has_static(z, 8, "www"));
+	assert_false(dns_zones_has_static(z, 9, "sub"));
+	assert_false(dns_zones_has_static(z, 10, "www"));
+	dns_zones_free(&z);
+}
+
 /* Sets of any size: whole over TCP, truncated over UDP, and too many bytes for any message are no crash. */
 static void large_sets(void **state)
 {
@@ -382,6 +415,7 @@ int main(void)
 		cmocka_unit_test(bad_contacts_are_named),
 		cmocka_unit_test(problems_are_collected),
 		cmocka_unit_test(nested_zones_keep_their_names),
+		cmocka_unit_test(names_that_no_delegate_can_have),
 		cmocka_unit_test(large_sets),
 		cmocka_unit_test(nothing_to_free_is_fine),
 		cmocka_unit_test(delegates_come_from_the_store),

@@ -73,6 +73,31 @@ static void a_snapshot_sees_what_was_committed_before_it(void **state)
 	store_close(&s);
 }
 
+/* Whether a commit has shown anything about the disk. */
+static void a_transaction_knows_whether_it_writes(void **state)
+{
+	(void)state;
+	struct store *s = open_writer();
+	struct store_txn *t;
+	size_t len;
+	char out[8];
+	put(s, "k", "one");
+	assert_int_equal(store_txn_begin(s, &t), OK);
+	assert_false(store_txn_writes(t));
+	assert_int_equal(store_txn_get(t, STORE_NAMES, "k", 1, out, sizeof out, &len), OK);
+	assert_int_equal(store_txn_delete(t, STORE_NAMES, "nothing", 7), OK);
+	assert_false(store_txn_writes(t));
+	assert_int_equal(store_txn_delete(t, STORE_NAMES, "k", 1), OK);
+	assert_true(store_txn_writes(t));
+	assert_int_equal(store_txn_commit(&t), OK);
+	assert_int_equal(store_txn_begin(s, &t), OK);
+	assert_false(store_txn_writes(t));
+	assert_int_equal(store_txn_put(t, STORE_NAMES, "k", 1, "two", 3), OK);
+	assert_true(store_txn_writes(t));
+	store_txn_abort(&t);
+	store_close(&s);
+}
+
 static void what_is_committed_survives_closing(void **state)
 {
 	(void)state;
@@ -505,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_snapshot_sees_what_was_committed_before_it),
+		TEST(a_transaction_knows_whether_it_writes),
 		TEST(what_is_committed_survives_closing),
 		TEST(a_transaction_is_all_or_nothing),
 		TEST(keys_are_ordered_and_first_finds_the_smallest),
