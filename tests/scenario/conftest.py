@@ -61,11 +61,5 @@ def server(make_server):
 @pytest.fixture(scope="module")
 def shared():
     """One running server for all tests of a module that leave it as it is (registering does)."""
-    one = harness.Server()
-    try:
-        one.start()
+    with harness.Server().running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()

@@ -2,6 +2,7 @@
 """Runs the binary with a generated configuration and speaks to it. No fixed ports, loopback only, every wait bounded."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -207,13 +208,16 @@ def children_of(parent):
 class Server:
     """One `serve` process. start() returns when both DNS and API answer."""
 
-    def __init__(self, folder=None, preload=None, tls=False, dot=False, zone=None, **changes):
+    def __init__(self, folder=None, preload=None, tls=False, dot=False, bearer=None, zone=None, **changes):
         self.folder = folder or make_folder()
         self.owns_folder = folder is None
         self.dns_port, self.api_port, self.dot_port = free_port(), free_port(), free_port() if dot else None
         self.stderr_path = self.folder / "stderr"
         self.config_path = self.folder / "config.yaml"
         self.admin_socket = self.folder / "admin.sock"
+        self.token_file = self.folder / "operator-token"
+        if bearer:
+            self.set_bearer(bearer)
         self.preload = preload
         self.tls = tls or dot  # the certificate is the API's
         self.process = None
@@ -227,6 +231,12 @@ class Server:
         self.changes = merge(self.changes, changes)
         self.config_path.write_text(to_yaml(self.settings()) + "\n")
         self.config_path.chmod(0o644)
+
+    def set_bearer(self, token):
+        """Writes the operator's bearer token."""
+        self.token_file.write_text(token + "\n")
+        self.token_file.chmod(0o600)
+        own(self.token_file)
 
     def settings(self):
         addresses = [LOOPBACK[f] for f in FAMILIES]
@@ -258,6 +268,8 @@ class Server:
             "store": {"path": str(self.folder / "store")},
             "admin": {"socket": str(self.admin_socket)},
         }
+        if self.token_file.exists():
+            base["admin"]["token_file"] = str(self.token_file)
         if self.dot_port:
             base["dns"]["tls_listen"] = [f"{a}:{self.dot_port}" for a in brackets]
         if IS_ROOT:
@@ -315,6 +327,16 @@ class Server:
         if self in running:
             running.remove(self)
         return code
+
+    @contextlib.contextmanager
+    def running(self):
+        """Runs while the block does: stopped in order at its end, unless the block has ended it; discarded in any case."""
+        try:
+            yield self.start()
+            if self.process.poll() is None:
+                self.stop()
+        finally:
+            self.discard()
 
     def discard(self):
         """The end in any case: no process and no file stays. Ends only what this object started."""

@@ -831,11 +831,8 @@ def told():
     own(secrets)
     one.configure(dns={"nsid": "ns1.test", "identity": "dns-1", "version": "acme-delegate 1",
                        "cookie_secret_file": str(secrets), "rate_limit": {"responses_per_second": 0}})
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.discard()
+    with one.running():
+        yield one
 
 
 def ask(server, wire, via="udp", family=4, source=None):

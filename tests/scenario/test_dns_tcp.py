@@ -22,13 +22,8 @@ HELLO_ID = 0x4711
 
 @pytest.fixture(scope="module")
 def shared():
-    one = harness.Server(dot=True)
-    try:
-        one.start()
+    with harness.Server(dot=True).running() as one:
         yield one
-        one.stop()
-    finally:
-        one.discard()
 
 
 @pytest.fixture(scope="module")

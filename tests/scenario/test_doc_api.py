@@ -52,14 +52,8 @@ exec {curl} "$@"
 
 @pytest.fixture(scope="module")
 def server():
-    one = harness.Server(tls=True)
-    try:
-        one.start()
+    with harness.Server(tls=True).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
 
 
 def run(server, work, script):

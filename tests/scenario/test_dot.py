@@ -20,13 +20,8 @@ from harness import FAMILIES, LOOPBACK, ZONE, poll, process_status, txt_of
 
 @pytest.fixture(scope="module")
 def shared():
-    one = harness.Server(dot=True)
-    try:
-        one.start()
+    with harness.Server(dot=True).running() as one:
         yield one
-        one.stop()
-    finally:
-        one.discard()
 
 
 def kdig(one, *args, family=4):

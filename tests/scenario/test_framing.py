@@ -17,14 +17,8 @@ DOCUMENT = ROOT / "doc" / "http.md"
 @pytest.fixture(scope="module")
 def secured():
     """The same over TLS."""
-    one = harness.Server(tls=True)
-    try:
-        one.start()
+    with harness.Server(tls=True).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
 
 
 class Target:

@@ -36,16 +36,8 @@ def descriptors():
 @pytest.fixture(scope="module")
 def servers():
     """One without and one with TLS."""
-    both = {"plain": harness.Server(), "tls": harness.Server(tls=True)}
-    try:
-        for one in both.values():
-            one.start()
-        yield both
-        for one in both.values():
-            one.stop()
-    finally:
-        for one in both.values():
-            one.discard()
+    with harness.Server().running() as plain, harness.Server(tls=True).running() as tls:
+        yield {"plain": plain, "tls": tls}
 
 
 def api_of(server):

@@ -3,13 +3,12 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
 import harness
 from harness import ROOT, credentials, value
-from v1 import BEARER, Answer, bearer, call, write_token_file
+from v1 import BEARER, Answer, bearer, call
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 DOCUMENT = json.loads((ROOT / "src" / "api" / "openapi.json").read_text())
@@ -159,16 +158,8 @@ def test_refusals_of_the_http_reader_are_named():
 
 @pytest.fixture(scope="module")
 def office():
-    folder = harness.make_folder()
-    one = harness.Server(admin={"token_file": str(write_token_file(folder, harness.own))})
-    try:
-        one.start()
+    with harness.Server(bearer=BEARER).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def body_for(o, account):

@@ -375,12 +375,8 @@ def test_rotate(shared):
 
 @pytest.fixture(scope="module")
 def by_token():
-    one = harness.Server(api={"registration": {"mode": "token"}})
-    try:
-        yield one.start()
-        one.stop()
-    finally:
-        one.discard()
+    with harness.Server(api={"registration": {"mode": "token"}}).running() as one:
+        yield one
 
 
 def make_token(server, *options):

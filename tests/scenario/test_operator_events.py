@@ -11,9 +11,9 @@ import threading
 import pytest
 
 import harness
-from harness import assert_clean, credentials, environment, own, poll, value
+from harness import assert_clean, credentials, environment, poll, value
 from operator_cli import Terminal, ask, ask_json, assert_fits, list_json, refuse, table
-from v1 import bearer, call, write_token_file
+from v1 import BEARER, bearer, call
 
 
 def events(server, *options):
@@ -171,8 +171,8 @@ def test_reading_with_a_wrong_key(server):
     assert found[0]["from"] == "127.0.0.1" and found[0]["key"] == account["username"]
 
 
-def test_the_operator_over_https_is_no_account(server, folder):
-    s = server(admin={"token_file": str(write_token_file(folder, own))})
+def test_the_operator_over_https_is_no_account(server):
+    s = server(bearer=BEARER)
     assert call(s, "POST", "/v1/admin/delegates", bearer(), {"label": "from-afar"}).status == 201
     (event,) = events(s, "--name", "from-afar")
     assert (event["by"], event["uid"], event["from"]) == ("operator", None, "127.0.0.1")

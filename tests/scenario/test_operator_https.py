@@ -5,29 +5,14 @@ import json
 
 import pytest
 
-from harness import ZONE, make_folder, own, poll, value
-from v1 import BEARER, bearer, call, expect, write_token_file
+from harness import ZONE, Server, poll, value
+from v1 import BEARER, bearer, call, expect
 
 
 @pytest.fixture(scope="module")
-def folder():
-    import shutil
-    path = make_folder()
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def office(folder):
-    import harness
-    one = harness.Server(admin={"token_file": str(write_token_file(folder, own))})
-    try:
-        one.start()
+def office():
+    with Server(bearer=BEARER).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
 
 
 def ask(server, method, path, status=200, body=None, error=None):
@@ -70,8 +55,8 @@ def test_delegates(office):
     ask(office, "POST", "/delegates", 409, {"label": "first"}, "exists")
 
 
-def test_every_delegate_is_listed_once(server, folder):
-    s = server(admin={"token_file": str(write_token_file(folder, own))})
+def test_every_delegate_is_listed_once(server):
+    s = server(bearer=BEARER)
     made = sorted(s.register()["fulldomain"] for _ in range(101))
     found, after = [], ""
     for _ in range(20):
@@ -89,8 +74,8 @@ def test_bad_labels(office, label):
     assert answer.status == (201 if label == "" else 400), answer
 
 
-def test_events(server, folder):
-    office = server(admin={"token_file": str(write_token_file(folder, own))})  # refusals of one network are counted together
+def test_events(server):
+    office = server(bearer=BEARER)  # refusals of one network are counted together
     account = office.register()
     text = office.publish(account)
     assert office.update({**account, "password": "x" * 40}, value()).status == 401
@@ -125,12 +110,11 @@ def test_without_a_token_file_nobody_is(shared):
         expect(call(shared, "GET", "/v1/admin/status", bearer(token)), 401, "forbidden")
 
 
-def test_the_token_can_be_changed_without_a_restart(server, folder):
-    path = write_token_file(folder, own)
-    s = server(admin={"token_file": str(path)})
+def test_the_token_can_be_changed_without_a_restart(server):
+    s = server(bearer=BEARER)
     expect(call(s, "GET", "/v1/admin/status", bearer()), 200)
     other = "another-operator-token-of-forty-characters"
-    write_token_file(folder, own, other)
+    s.set_bearer(other)
     s.hup()
     poll(lambda: call(s, "GET", "/v1/admin/status", bearer(other)).status == 200, 10, "the new token")
     poll(lambda: call(s, "GET", "/v1/admin/status", bearer()).status == 401, 10, "the end of the old one")

@@ -22,14 +22,8 @@ LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 @pytest.fixture(scope="module")
 def trusting():
     """A server whose only trusted proxy is 127.0.0.1, so that clients can come from other loopback addresses."""
-    one = harness.Server(api={"trusted_proxies": ["127.0.0.1/32"]})
-    try:
-        one.start()
+    with harness.Server(api={"trusted_proxies": ["127.0.0.1/32"]}).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
 
 
 @pytest.fixture(scope="module", params=KINDS)

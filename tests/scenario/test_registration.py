@@ -6,33 +6,17 @@ import json
 
 import pytest
 
-from harness import ZONE, make_folder, own, value
-from v1 import bearer, call, expect, write_token_file
+from harness import ZONE, Server, value
+from v1 import BEARER, bearer, call, expect
 
 FIELDS = {"username", "password", "fulldomain", "subdomain", "allowfrom", "server_url"}
 
 
 @pytest.fixture(scope="module")
-def folder():
-    import shutil
-    path = make_folder()
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def office(folder):
+def office():
     """A server that registers with tokens only, and whose operator has a bearer token."""
-    import harness
-    one = harness.Server(api={"registration": {"mode": "token"}},
-                         admin={"token_file": str(write_token_file(folder, own))})
-    try:
-        one.start()
+    with Server(api={"registration": {"mode": "token"}}, bearer=BEARER).running() as one:
         yield one
-        if one.process.poll() is None:
-            one.stop()
-    finally:
-        one.discard()
 
 
 def make_token(server, **terms):
@@ -130,8 +114,8 @@ def test_a_wrong_token_is_refused_where_registration_is_open(shared):
     expect_refused(call(shared, "POST", f"/t/{'x' * 40}/register"), 401, "bad_token")
 
 
-def test_closed(server, folder):
-    s = server(api={"registration": {"mode": "closed"}}, admin={"token_file": str(write_token_file(folder, own))})
+def test_closed(server):
+    s = server(api={"registration": {"mode": "closed"}}, bearer=BEARER)
     made = make_token(s)
     for path, headers in places(made["token"]).values():
         expect_refused(call(s, "POST", path, headers), 403 if path.startswith("/v1/") else 404, "registration_closed")
@@ -214,8 +198,8 @@ def test_a_token_is_no_key_and_no_operator(office):
             assert call(office, method, path, who, {} if method == "POST" else None).status == 401, (who, path)
 
 
-def test_tokens_survive_a_restart(server, folder):
-    s = server(api={"registration": {"mode": "token"}}, admin={"token_file": str(write_token_file(folder, own))})
+def test_tokens_survive_a_restart(server):
+    s = server(api={"registration": {"mode": "token"}}, bearer=BEARER)
     made = make_token(s, quota=2)
     s.register(f"/t/{made['token']}")
     s.restart()
@@ -223,9 +207,9 @@ def test_tokens_survive_a_restart(server, folder):
     expect_refused(call(s, "POST", f"/t/{made['token']}/register"), 403, "token_spent")
 
 
-def test_limits_do_not_concern_tokens(server, folder):
+def test_limits_do_not_concern_tokens(server):
     s = server(api={"registration": {"mode": "open", "per_address_per_hour": 2, "per_day": 2}},
-               admin={"token_file": str(write_token_file(folder, own))})
+               bearer=BEARER)
     made = make_token(s)
     for _ in range(2):
         s.register()

@@ -8,14 +8,6 @@ from harness import basic_credentials, credentials
 BEARER = "operator-0123456789-operator-0123456789"
 
 
-def write_token_file(folder, own, text=BEARER):
-    path = folder / "operator-token"
-    path.write_text(text + "\n")
-    path.chmod(0o600)
-    own(path)
-    return path
-
-
 def bearer(token=BEARER):
     return {"Authorization": f"Bearer {token}"}
 
@@ -58,4 +50,4 @@ def account_of(made, server_account=None):
     return {**(server_account or {}), **made}
 
 
-__all__ = ["BEARER", "Answer", "account_of", "basic_credentials", "bearer", "call", "expect", "write_token_file"]
+__all__ = ["BEARER", "Answer", "account_of", "basic_credentials", "bearer", "call", "expect"]
