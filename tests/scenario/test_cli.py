@@ -241,7 +241,7 @@ def use_local_instance(folder, user):
                                json.dumps({"subdomain": account["subdomain"], "txt": txt})],
                               check=True, capture_output=True, timeout=30)
         assert json.loads(done.stdout) == {"txt": txt}
-        inside = [] if user else ["nsenter", "-t", str(process.pid), "-m"]
+        inside = [] if user else ["nsenter", "-t", str(process.pid), "-m", "-r"]
         for command in (["status"], ["delegate", "show", account["fulldomain"]]):
             done = subprocess.run([*inside, argv[0] if user else harness.BINARY, *command], check=True, capture_output=True,
                                   text=True, timeout=30, env=env, cwd="/", stdin=subprocess.DEVNULL, **user)
