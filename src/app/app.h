@@ -74,3 +74,7 @@ int app_backup_check(const char *input);
 /* Checks such a file and then puts it in the place of the store, which is kept beside it. The server must not
  * be running. */
 int app_restore(const char *file, const char *input);
+
+/* SIGINT and SIGTERM become readable on a descriptor, so that what was begun can be brought to an end; the
+ * caller closes it. A file that may not grow is then an error, not a signal. -1: errno says why. */
+int app_interrupt_open(void) MUST_USE;

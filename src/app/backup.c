@@ -208,7 +208,7 @@ int app_backup(const char *file, const char *output)
 	struct backing b = {.d = diag_new(), .stop = -1, .progress = progress_begin()};
 	int rc = b.d ? app_load(file, b.d, &c) : ERR_NOMEM;
 	b.conf = c;
-	if (!rc && ((b.stop = interrupt_open()) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR))
+	if (!rc && ((b.stop = app_interrupt_open()) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR))
 		rc = ERR_SYSTEM;
 	if (!rc)
 		rc = standard ? write_backup(&b, STDOUT_FILENO) : backup_to_file(&b, output);

@@ -206,8 +206,5 @@ void progress_clear(struct progress *p); /* before anything else is said */
 long long progress_seconds(const struct progress *p);
 const char *progress_number(uint64_t n, char out[static PROGRESS_NUMBER]); /* "9 999 998" */
 
-/* SIGINT and SIGTERM become readable, so that what was begun can be cleared away. A file that may not grow is
- * then an error, not a signal. -1: errno says why. */
-int interrupt_open(void) MUST_USE;
 /* Waits until `fd` can be read or written. ERR_CLOSED: `stop` became readable (-1: never). */
 int interrupt_wait(int stop, int fd, short events) MUST_USE;

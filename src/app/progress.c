@@ -53,7 +53,7 @@ long long progress_seconds(const struct progress *p)
 	return (long long)(clock_mono_ms() - p->started + 500) / 1000;
 }
 
-int interrupt_open(void)
+int app_interrupt_open(void)
 {
 	sigset_t stop;
 	sigemptyset(&stop);

@@ -171,7 +171,7 @@ static int open_input(struct restoring *r, const char *input)
 	struct stat st;
 	*r = (struct restoring){.d = diag_new(),
 		.name = standard ? "standard input" : input,
-		.stop = interrupt_open(),
+		.stop = app_interrupt_open(),
 		.progress = progress_begin()};
 	r->in = standard ? dup(STDIN_FILENO) : open(input, O_RDONLY | O_CLOEXEC);
 	if (!r->d)

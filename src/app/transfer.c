@@ -12,7 +12,7 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-enum { BAD_SHOWN = 20, NUMBER = PROGRESS_NUMBER };
+enum { BAD_SHOWN = 20 };
 
 _Static_assert((int)APP_IMPORT_MEMORY_MIN == (int)BULK_MEMORY_MIN, "the command line says what is needed");
 
@@ -64,7 +64,7 @@ static int start_transfer(struct transfer *t, const char *file, const char *name
 	int rc = t->d ? app_load(file, t->d, &t->conf) : ERR_NOMEM;
 	if (rc)
 		return rc;
-	t->stop = interrupt_open();
+	t->stop = app_interrupt_open();
 	return t->stop < 0 ? ERR_SYSTEM : OK;
 }
 
@@ -196,7 +196,7 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 	const char *store = t->conf->store_path;
 	const char *left = n->writing ? "what was imported stays, and the same import run again completes it"
 				      : "nothing was imported";
-	char bad[NUMBER];
+	char bad[PROGRESS_NUMBER];
 	if (rc == ERR_INVALID && t->acmedns)
 		diag_error(t->d, t->name, 0,
 			"%s bad row%s, so nothing was imported; correct them in acme-dns's database, or leave "
@@ -230,7 +230,8 @@ static void explain_import(struct transfer *t, int rc, const struct bulk_import_
 /* "imported 3 delegates, 2 already there, 0 bad lines, 1 s", and what is seldom only where it is not 0. */
 static void summarize_import(struct transfer *t, const struct bulk_import_result *n, bool dry)
 {
-	char a[NUMBER], b[NUMBER], c[NUMBER], d[NUMBER], e[NUMBER];
+	char a[PROGRESS_NUMBER], b[PROGRESS_NUMBER], c[PROGRESS_NUMBER], d[PROGRESS_NUMBER],
+		e[PROGRESS_NUMBER];
 	progress_clear(&t->progress);
 	fprintf(stderr, "%s %s delegate%s", dry ? "would import" : "imported",
 		progress_number(n->imported, a), n->imported == 1 ? "" : "s");
@@ -331,7 +332,7 @@ static int finish_output(struct transfer *t)
 
 static void explain_export(struct transfer *t, int rc, const struct bulk_export_result *n)
 {
-	char a[NUMBER];
+	char a[PROGRESS_NUMBER];
 	if (rc == ERR_CLOSED)
 		diag_error(t->d, t->name, 0, "interrupted; what was written is not complete");
 	else if (rc == ERR_SYSTEM)
@@ -349,7 +350,7 @@ static void explain_export(struct transfer *t, int rc, const struct bulk_export_
 
 static void summarize_export(struct transfer *t, const struct bulk_export_result *n)
 {
-	char a[NUMBER], b[NUMBER];
+	char a[PROGRESS_NUMBER], b[PROGRESS_NUMBER];
 	fprintf(stderr, "exported %s delegate%s", progress_number(n->exported, a),
 		n->exported == 1 ? "" : "s");
 	if (n->deleted)

@@ -2,12 +2,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cmd/admin.h"
@@ -250,12 +248,7 @@ static int follow(struct reading *r)
 static int stop_fd(void)
 {
 	struct epoll_event what = {.events = EPOLLIN}, broken = {.events = 0};
-	sigset_t stop;
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGTERM);
-	int signals =
-		sigprocmask(SIG_BLOCK, &stop, NULL) ? -1 : signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+	int signals = app_interrupt_open();
 	int fd = signals < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, signals, &what))
 		return -1;
