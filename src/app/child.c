@@ -152,8 +152,26 @@ static void keep_memory(struct supervisor *s, enum role role)
 	witness_free(&s->witness);
 }
 
+/* The dns workers behind one of each other role. */
+static unsigned places_of_generation(const struct supervisor *s)
+{
+	return ROLES + s->sockets->workers;
+}
+
+unsigned child_places(const struct supervisor *s)
+{
+	return COUNTERS_GENERATIONS * places_of_generation(s);
+}
+
+unsigned child_place(const struct supervisor *s, enum role role, unsigned index, unsigned generation)
+{
+	unsigned place = role == ROLE_DNS ? ROLES + index : role;
+	return generation % COUNTERS_GENERATIONS * places_of_generation(s) + place;
+}
+
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
+	const struct board_seat seat = {s->board, child_place(s, c->role, c->index, c->generation)};
 	struct dns_sockets dns = dns_sockets_of(s, c);
 	const struct dns_memory memory = memory_for(s, c);
 	const struct keeper_inheritance keeper = {.index = s->index,
@@ -165,12 +183,12 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 		.control = in->control};
 	switch (c->role) {
 	case ROLE_KEEPER:
-		return keeper_process_run(&s->settings, &keeper, in->stop);
+		return keeper_process_run(&s->settings, &seat, &keeper, in->stop);
 	case ROLE_DNS:
 	case ROLE_DOT:
-		return dns_process_run(&s->settings, &dns, &memory, in->stop);
+		return dns_process_run(&s->settings, &seat, &dns, &memory, in->stop);
 	default:
-		return api_process_run(&s->settings, s->sockets, in->channel, in->stop);
+		return api_process_run(&s->settings, &seat, s->sockets, in->channel, in->stop);
 	}
 }
 

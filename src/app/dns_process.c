@@ -175,8 +175,8 @@ static void note(
 	witness_note(ctx, zone, label, len, client, now);
 }
 
-int dns_process_run(
-	const struct settings *s, const struct dns_sockets *k, const struct dns_memory *m, int stop)
+int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
+	const struct dns_memory *m, int stop)
 {
 	struct dns_counters *n = m->counters;
 	struct witness_writer *witness = NULL;
@@ -201,7 +201,7 @@ int dns_process_run(
 	if (rc)
 		goto out;
 	open_store(&p);
-	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path);
+	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path, seat);
 	if (!rc)
 		rc = serve(&p, k, tls, stop);
 	close_store(&p);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "app/app.h"
+#include "app/board.h"
 #include "delegate/index.h"
 #include "delegate/witness.h"
 #include "dns/dns.h"
@@ -143,12 +144,12 @@ int store_lock(const struct conf *c, struct diag *d, int *fd) MUST_USE;
 
 /* ---- sandbox.c ---- */
 
-enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API };
+enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API, SANDBOX_AGENT };
 
 /* Takes away for good what the role does not need: new privileges, core dumps and debuggers, and by Landlock
  * all files but (keeper) the store's folder, (dns) reading it. Where the kernel has no Landlock it is left
- * out and said once. */
-int sandbox_enter(enum sandbox_role role, const char *store_path) MUST_USE;
+ * out and said once. What was taken is written at `seat` (NULL: nowhere). */
+int sandbox_enter(enum sandbox_role role, const char *store_path, const struct board_seat *seat) MUST_USE;
 
 /* ---- the bodies of the children; each returns when `stop` is readable ---- */
 
@@ -159,8 +160,8 @@ struct dns_memory {
 	struct witness *witness;
 	unsigned ring; /* its own */
 };
-int dns_process_run(
-	const struct settings *s, const struct dns_sockets *k, const struct dns_memory *m, int stop) MUST_USE;
+int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
+	const struct dns_memory *m, int stop) MUST_USE;
 struct keeper_inheritance {
 	struct delegate_index *index; /* NULL: none */
 	const struct counters *counters;
@@ -170,8 +171,10 @@ struct keeper_inheritance {
 	size_t channel_count;
 	int control;
 };
-int keeper_process_run(const struct settings *s, const struct keeper_inheritance *in, int stop) MUST_USE;
-int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop) MUST_USE;
+int keeper_process_run(const struct settings *s, const struct board_seat *seat,
+	const struct keeper_inheritance *in, int stop) MUST_USE;
+int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
+	int channel, int stop) MUST_USE;
 
 /* ---- supervisor.c ---- */
 

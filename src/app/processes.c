@@ -46,7 +46,8 @@ static bool is_static(const void *zones, uint16_t zone, const char *label)
 	return dns_zones_has_static(zones, zone, label);
 }
 
-int keeper_process_run(const struct settings *s, const struct keeper_inheritance *in, int stop)
+int keeper_process_run(const struct settings *s, const struct board_seat *seat,
+	const struct keeper_inheritance *in, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
 	struct keeper_settings settings = {
@@ -74,7 +75,7 @@ int keeper_process_run(const struct settings *s, const struct keeper_inheritance
 	};
 	memcpy(settings.operator_digest, s->operator_digest, sizeof settings.operator_digest);
 	give_way_to_dns();
-	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path);
+	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path, seat);
 	rc = rc ? rc : keeper_run(&settings);
 	secure_wipe(settings.operator_digest, sizeof settings.operator_digest);
 	return rc;
@@ -112,7 +113,8 @@ static int serve_until_stopped(struct api *api, struct http_server *http, struct
 	return rc;
 }
 
-int api_process_run(const struct settings *s, const struct sockets *k, int channel, int stop)
+int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
+	int channel, int stop)
 {
 	const struct conf_api *c = &s->conf->api;
 	const struct api_settings api_settings = {
@@ -140,7 +142,7 @@ int api_process_run(const struct settings *s, const struct sockets *k, int chann
 		goto free_api;
 	give_way_to_dns();
 	/* After the key was read, before the first byte from the network is. */
-	rc = sandbox_enter(SANDBOX_API, NULL);
+	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
 		rc = serve_until_stopped(api, http, client, stop);
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */

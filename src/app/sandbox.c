@@ -79,7 +79,7 @@ static int confine_files(enum sandbox_role role, const char *store_path)
 	return rc;
 }
 
-int sandbox_enter(enum sandbox_role role, const char *store_path)
+int sandbox_enter(enum sandbox_role role, const char *store_path, const struct board_seat *seat)
 {
 	const struct rlimit none = {0, 0};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &none))
@@ -88,5 +88,8 @@ int sandbox_enter(enum sandbox_role role, const char *store_path)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return ERR_SYSTEM;
 #endif
-	return role == SANDBOX_SUPERVISOR ? OK : confine_files(role, store_path);
+	int rc = role == SANDBOX_SUPERVISOR ? OK : confine_files(role, store_path);
+	if (!rc && seat)
+		board_confined(seat->board, seat->place, CONFINED_PRIVILEGES);
+	return rc;
 }

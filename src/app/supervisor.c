@@ -322,7 +322,8 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 			"no shared memory for the index: answers come from the store, which is slower");
 	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
-	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL);
+	rc = rc ? rc : board_new(child_places(&s), &s.board);
+	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL, NULL);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
 		loop(&s);
@@ -338,6 +339,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	delegate_index_free(&s.index);
 	counters_free(&s.counters);
 	witness_free(&s.witness);
+	board_free(&s.board);
 	if (s.child_status >= 0)
 		return s.child_status;
 	if (s.control >= 0)

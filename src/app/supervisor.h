@@ -30,6 +30,7 @@ struct supervisor {
 	const struct sockets *sockets;
 	struct delegate_index *index; /* NULL: there is none */
 	struct counters counters;
+	struct board *board;
 	struct witness *witness; /* NULL: nobody notes who asked */
 	unsigned generation;     /* of children: each reload makes one */
 	struct child *children;  /* those in service, and those that are leaving */
@@ -42,6 +43,10 @@ struct supervisor {
 
 /* "keeper", "dns0", "dot", "api" */
 void child_name(const struct child *c, char out[static 16]);
+
+/* Its own among those on the board; a process and the one that replaces it have different ones. */
+unsigned child_place(const struct supervisor *s, enum role role, unsigned index, unsigned generation);
+unsigned child_places(const struct supervisor *s); /* how many there are */
 
 /* Forks. In the parent: OK with c->pid set, or ERR_SYSTEM. In the child, when its work is done: OK with
  * s->child_status set. */

@@ -75,7 +75,7 @@ static int done_by(enum sandbox_role role)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		/* _exit: nothing of the test's own is to be looked at from inside the sandbox */
-		_exit(sandbox_enter(role, dir.path) ? 255 : attempts());
+		_exit(sandbox_enter(role, dir.path, NULL) ? 255 : attempts());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
