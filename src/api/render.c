@@ -37,6 +37,7 @@ const char *api_event_word(enum ipc_event_kind kind)
 		[IPC_EVENT_TOKEN_REVOKE] = "token_revoke",
 		[IPC_EVENT_START] = "start",
 		[IPC_EVENT_ACCESS] = "access",
+		[IPC_EVENT_CHALLENGE] = "challenge",
 	};
 	return WORD(words, kind);
 }
@@ -57,6 +58,7 @@ const char *api_by_word(enum ipc_by by)
 		[IPC_BY_NOBODY] = "nobody",
 		[IPC_BY_KEY] = "key",
 		[IPC_BY_OPERATOR] = "operator",
+		[IPC_BY_AGENT] = "agent",
 	};
 	return WORD(words, by);
 }

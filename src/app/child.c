@@ -227,7 +227,7 @@ static int make_pair(int out[static 2])
 /* Gives the running keeper its end of a new asker's channel. No keeper: the next one inherits it. */
 static void send_channel(const struct supervisor *s, int fd)
 {
-	if (s->control >= 0 && ipc_send_channel(s->control, fd))
+	if (s->control >= 0 && ipc_send_channel(s->control, fd, IPC_CHANNEL_API))
 		log_debug("app", "the keeper is not there to take a channel; the next one will");
 }
 

@@ -117,11 +117,13 @@ static int put_deleted(struct dump *x, const struct delegate_id *id)
 static int put_entry(struct dump *x, const uint8_t *key, size_t key_len, const uint8_t *name, size_t name_len)
 {
 	int rc = delegate_decode(x->view, key, key_len, name, name_len, &x->delegate);
-	if (rc == ERR_NOTFOUND) {
+	bool gone = rc == ERR_NOTFOUND;
+	if (gone)
 		rc = delegate_decode_id(key, key_len, &x->delegate.id);
-		return rc ? rc : put_deleted(x, &x->delegate.id);
-	}
-	return rc ? rc : put_delegate(x);
+	/* The server's own, which it makes when it needs it; nobody could import it. */
+	if (rc || delegate_label_reserved(x->delegate.id.label))
+		return rc;
+	return gone ? put_deleted(x, &x->delegate.id) : put_delegate(x);
 }
 
 static int put_end(struct dump *x)

@@ -264,6 +264,9 @@ static int read_label(const json_t *value, const char *name, void *into, struct 
 	const char *text = read_text(value, name, r);
 	if (!text)
 		return ERR_INVALID;
+	if (delegate_label_reserved(text))
+		return bulk_complain(
+			r->why, "label: \"%.70s\" begins with an underscore; such labels are nobody's", text);
 	if (!delegate_label_valid(text))
 		return bulk_complain(r->why,
 			"label: \"%.70s\" is not 1 to 63 of a-z, 0-9, - and _ with no - at an end", text);

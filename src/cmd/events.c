@@ -59,6 +59,8 @@ static void who_text(const struct ipc_event *e, bool brief, char out[static TABL
 		table_set(out, "operator %u", e->uid);
 	else if (e->by == IPC_BY_OPERATOR)
 		table_set(out, "operator");
+	else if (e->by == IPC_BY_AGENT)
+		table_set(out, "agent");
 	else if (*e->key)
 		table_set(out, "%s %.*s", e->by == IPC_BY_KEY ? "key" : "token", cut, e->key);
 	else

@@ -276,7 +276,12 @@ typedef bool delegate_visit(void *ctx, const struct delegate *d);
 int delegate_list(struct store_snapshot *v, const struct delegate_id *after, size_t max,
 	delegate_visit *visit, void *ctx, bool *more) MUST_USE;
 
-/* 1..63 of [a-z0-9_-], without a hyphen at either end: what can be imported. */
+/* 1..63 of [a-z0-9_-], without a hyphen at either end: what a delegate's label can look like. */
+bool delegate_label_formed(const char *label);
+/* Begins with an underscore: such names have a meaning of their own (RFC 8552; _acme-challenge.<zone> proves
+ * to a CA who the zone itself is), so nobody gets one, by no way. */
+bool delegate_label_reserved(const char *label);
+/* What can be given out and imported: formed, and not reserved. */
 bool delegate_label_valid(const char *label);
 
 /* A value is exactly 43 characters of [A-Za-z0-9_-]. */
@@ -302,6 +307,15 @@ int delegate_withdraw(struct store_txn *t, const struct delegate_id *id, const c
 /* Withdraws all. ERR_NOTFOUND: no such delegate. Store errors. */
 int delegate_clear(
 	struct store_txn *t, const struct delegate_id *id, const struct delegate_actor *who) MUST_USE;
+
+/* For the server itself: makes `id`, whose label is reserved, exist, without keys and open to nobody.
+ * Whatever keys a store of an older version has for it are taken away, and it exists even if it was removed.
+ * Store errors. */
+int delegate_reserve(struct store_txn *t, const struct delegate_id *id, int64_t now) MUST_USE;
+/* Publishes exactly these values until `expiry`; none: withdraws what is there. ERR_INVALID: not values, or
+ * too many. ERR_NOTFOUND: no such delegate. Store errors. */
+int delegate_set_values(struct store_txn *t, const struct delegate_id *id, const char *const *values,
+	size_t count, int64_t expiry, const struct delegate_actor *who) MUST_USE;
 
 /* Removes expired values, at most `max` entries. *next: the time of the next expiry, or INT64_MAX. Store
  * errors. */

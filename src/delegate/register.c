@@ -93,6 +93,30 @@ int delegate_register(
 	return delegate_encode(&d, put, t);
 }
 
+/* Takes every key and the account's settings from a delegate that exists. */
+static int strip(struct store_txn *t, const struct delegate_key *key, struct delegate *d)
+{
+	int rc = OK;
+	if (!d->key_count && !d->allow.count && !d->aliases.count)
+		return OK;
+	for (size_t i = 0; !rc && i < d->key_count; i++)
+		rc = store_txn_delete(t, STORE_KEYS, d->keys[i].id, sizeof d->keys[i].id);
+	d->key_count = d->allow.count = d->aliases.count = 0;
+	return rc ? rc : delegate_account_save(t, key, d);
+}
+
+int delegate_reserve(struct store_txn *t, const struct delegate_id *id, int64_t now)
+{
+	struct delegate_key key;
+	struct delegate d;
+	int rc = delegate_key_of(id, &key);
+	rc = rc ? rc : delegate_get(t, id, &d);
+	if (rc != ERR_NOTFOUND)
+		return rc ? rc : strip(t, &key, &d);
+	d = (struct delegate){.id = *id, .created = now};
+	return delegate_encode(&d, put, t);
+}
+
 /* ---- what the owner may change ---- */
 
 bool delegate_allows(const struct delegate_allow *allow, const struct address *client)

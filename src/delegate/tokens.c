@@ -87,6 +87,7 @@ static int check_terms(struct store_txn *t, const struct token_terms *m)
 	memcpy(id.label, m->label, sizeof id.label);
 	if (m->label_is_prefix) /* a hyphen at its end is fine, for more follows */
 		return strlen(m->label) <= DELEGATE_PREFIX_MAX && m->label[0] != '-' &&
+				       !delegate_label_reserved(m->label) &&
 				       text_is_base64url(m->label, strlen(m->label)) &&
 				       strcspn(m->label, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(m->label)
 			       ? OK

@@ -65,7 +65,17 @@ int delegate_zone_id(struct store_txn *t, const char *name, uint16_t *out)
 	return rc ? rc : write_meta_u16(t, key, sizeof key, next);
 }
 
+bool delegate_label_reserved(const char *label)
+{
+	return label[0] == '_';
+}
+
 bool delegate_label_valid(const char *label)
+{
+	return delegate_label_formed(label) && !delegate_label_reserved(label);
+}
+
+bool delegate_label_formed(const char *label)
 {
 	size_t len = strlen(label);
 	if (!len || len > DELEGATE_LABEL_MAX || label[0] == '-' || label[len - 1] == '-')
@@ -264,6 +274,29 @@ int delegate_clear(struct store_txn *t, const struct delegate_id *id, const stru
 	if (rc)
 		return rc;
 	c.set.count = 0;
+	return save(t, &c);
+}
+
+int delegate_set_values(struct store_txn *t, const struct delegate_id *id, const char *const *values,
+	size_t count, int64_t expiry, const struct delegate_actor *who)
+{
+	struct change c;
+	if (count > DELEGATE_MAX_VALUES)
+		return ERR_INVALID;
+	for (size_t i = 0; i < count; i++)
+		if (!delegate_value_valid(values[i]))
+			return ERR_INVALID;
+	int rc = begin_change(t, id, count ? DELEGATE_PUT : DELEGATE_CLEARED, who, &c);
+	if (rc)
+		return rc;
+	c.set.count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (find(&c.set, values[i]))
+			continue;
+		struct delegate_value *slot = &c.set.values[c.set.count++];
+		memcpy(slot->text, values[i], DELEGATE_VALUE_LEN);
+		slot->expiry = expiry;
+	}
 	return save(t, &c);
 }
 

@@ -179,7 +179,7 @@ static bool check(const struct slot *s, struct witness_entry *out)
 	out->resolver = p->resolver;
 	out->when = s->when;
 	out->times = s->times;
-	return strlen(out->id.label) == p->len && delegate_label_valid(out->id.label);
+	return strlen(out->id.label) == p->len && delegate_label_formed(out->id.label);
 }
 
 static size_t take(struct ring *r, struct witness_entry *out, size_t max)

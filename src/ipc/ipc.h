@@ -23,6 +23,9 @@
 #include "ipc/messages.h"
 #include "util/error.h"
 
+/* Whose channel it is that the supervisor hands to the keeper. */
+enum ipc_channel { IPC_CHANNEL_API, IPC_CHANNEL_AGENT };
+
 struct ipc_envelope {
 	uint64_t epoch;
 	uint64_t id;
@@ -45,12 +48,12 @@ void ipc_reply_wipe(struct ipc_reply *r);
 int ipc_send(int fd, const uint8_t *data, size_t len) MUST_USE;
 int ipc_receive(int fd, uint8_t out[static IPC_MESSAGE_MAX], size_t *len) MUST_USE;
 
-/* Hands a socket to the process at the other end of `fd` (SCM_RIGHTS); it stays open here too. Errors of
- * ipc_send. */
-int ipc_send_channel(int fd, int channel) MUST_USE;
+/* Hands a descriptor to the process at the other end of `fd` (SCM_RIGHTS), with a byte that says what it is
+ * (for the keeper: IPC_CHANNEL_*); it stays open here too. Errors of ipc_send. */
+int ipc_send_channel(int fd, int channel, uint8_t kind) MUST_USE;
 /* Takes one that was handed over; the caller closes it. ERR_AGAIN: none waits. ERR_INVALID: a message without
  * a socket, which is gone. ERR_CLOSED, ERR_SYSTEM. */
-int ipc_receive_channel(int fd, int *channel) MUST_USE;
+int ipc_receive_channel(int fd, int *channel, uint8_t *kind) MUST_USE;
 
 /* ---- the asking side ---- */
 

@@ -24,8 +24,9 @@ enum {
 	IPC_VALUES_MAX = 32,
 	IPC_CHANGES_MAX = 4,
 	IPC_ASKERS_MAX = 16,
-	IPC_PAGE_MAX = 32,  /* entries of a list in one reply */
-	IPC_TOKENS_MAX = 12 /* of tokens, which are larger */
+	IPC_PAGE_MAX = 32,     /* entries of a list in one reply */
+	IPC_TOKENS_MAX = 12,   /* of tokens, which are larger */
+	IPC_CHALLENGES_MAX = 8 /* values of the server's own challenge */
 };
 
 /* "name" and so on are the members of struct ipc_request that a type uses besides by, client, key_id and
@@ -57,6 +58,10 @@ enum ipc_type {
 	IPC_TOKEN_REVOKE,  /* target (a token id) -> nothing */
 	IPC_STATUS,        /* -> report */
 	IPC_EVENTS,        /* after, limit, name (of one delegate, or empty), flags -> events */
+	/* By the agent only. */
+	IPC_CHALLENGE_SET, /* challenges: exactly these values at the server's own challenge name, the
+			      reserved delegate _acme-challenge, which is made when it is first asked for;
+			      none: withdraws what is there -> nothing */
 	IPC_TYPES
 };
 
@@ -66,6 +71,7 @@ enum ipc_by {
 	IPC_BY_KEY,      /* key_id and secret */
 	IPC_BY_OPERATOR, /* on the admin socket by what the socket is; elsewhere `secret` is the bearer token
 			  */
+	IPC_BY_AGENT,    /* on the agent's channel, which has this right and no other */
 	IPC_BYS
 };
 
@@ -133,6 +139,8 @@ struct ipc_request {
 	size_t alias_count;
 	char aliases[IPC_ALIASES_MAX][IPC_NAME_MAX + 1];
 	struct ipc_terms terms;
+	size_t challenge_count;
+	char challenges[IPC_CHALLENGES_MAX][IPC_VALUE_MAX + 1];
 };
 
 /* A key with its secret, which nobody can be told again. */
@@ -220,8 +228,9 @@ enum ipc_event_kind {
 	IPC_EVENT_ALIASES,
 	IPC_EVENT_TOKEN_ADD,
 	IPC_EVENT_TOKEN_REVOKE,
-	IPC_EVENT_START,  /* of the keeper */
-	IPC_EVENT_ACCESS, /* something was to be read, and refused */
+	IPC_EVENT_START,     /* of the keeper */
+	IPC_EVENT_ACCESS,    /* something was to be read, and refused */
+	IPC_EVENT_CHALLENGE, /* the values of the server's own challenge were set, or withdrawn */
 	IPC_EVENT_KINDS
 };
 

@@ -10,7 +10,8 @@ enum {
 	LIMIT = 32,
 	ALLOW = 64,
 	ALIASES = 128,
-	TERMS = 256
+	TERMS = 256,
+	CHALLENGES = 512
 };
 
 /* Besides who asks, which all have. */
@@ -33,7 +34,22 @@ static const unsigned request_fields[IPC_TYPES] = {
 	[IPC_TOKEN_LIST] = TARGET | LIMIT,
 	[IPC_TOKEN_REVOKE] = TARGET,
 	[IPC_EVENTS] = NAME | AFTER | LIMIT,
+	[IPC_CHALLENGE_SET] = CHALLENGES,
 };
+
+static void write_challenges(struct writer *w, const struct ipc_request *r)
+{
+	write_count(w, r->challenge_count, IPC_CHALLENGES_MAX);
+	for (size_t i = 0; i < r->challenge_count && i < IPC_CHALLENGES_MAX; i++)
+		write_text(w, r->challenges[i]);
+}
+
+static void read_challenges(struct reader *in, struct ipc_request *r)
+{
+	r->challenge_count = read_count(in, IPC_CHALLENGES_MAX);
+	for (size_t i = 0; i < r->challenge_count; i++)
+		read_string(in, r->challenges[i], sizeof r->challenges[i]);
+}
 
 void write_request(struct writer *w, const struct ipc_request *r)
 {
@@ -61,6 +77,8 @@ void write_request(struct writer *w, const struct ipc_request *r)
 		write_aliases(w, r->aliases, r->alias_count);
 	if (fields & TERMS)
 		write_terms(w, &r->terms);
+	if (fields & CHALLENGES)
+		write_challenges(w, r);
 }
 
 void read_request(struct reader *in, struct ipc_request *r)
@@ -89,4 +107,6 @@ void read_request(struct reader *in, struct ipc_request *r)
 		r->alias_count = read_aliases(in, r->aliases);
 	if (fields & TERMS)
 		read_terms(in, &r->terms);
+	if (fields & CHALLENGES)
+		read_challenges(in, r);
 }

@@ -52,7 +52,7 @@ int ipc_receive(int fd, uint8_t out[static IPC_MESSAGE_MAX], size_t *len)
 
 /* A message of one byte that carries one descriptor. */
 struct handover {
-	char byte;
+	uint8_t byte;
 	struct iovec iov;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	struct msghdr message;
@@ -69,10 +69,11 @@ static struct msghdr *handover_init(struct handover *h)
 	return &h->message;
 }
 
-int ipc_send_channel(int fd, int channel)
+int ipc_send_channel(int fd, int channel, uint8_t kind)
 {
 	struct handover h;
 	struct msghdr *m = handover_init(&h);
+	h.byte = kind;
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
@@ -81,7 +82,7 @@ int ipc_send_channel(int fd, int channel)
 	return sendmsg(fd, m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? map_errno() : OK;
 }
 
-int ipc_receive_channel(int fd, int *channel)
+int ipc_receive_channel(int fd, int *channel, uint8_t *kind)
 {
 	struct handover h;
 	struct msghdr *m = handover_init(&h);
@@ -95,5 +96,6 @@ int ipc_receive_channel(int fd, int *channel)
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 		return ERR_INVALID;
 	memcpy(channel, CMSG_DATA(c), sizeof *channel);
+	*kind = h.byte;
 	return OK;
 }

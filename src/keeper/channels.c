@@ -42,9 +42,9 @@ static struct channel *take_place(
 	return NULL;
 }
 
-struct channel *channels_add(struct channels *c, int fd)
+struct channel *channels_add(struct channels *c, int fd, bool agent)
 {
-	struct channel *taken = take_place(c, 0, KEEPER_CHANNELS, fd, &(struct asker){.admin = false});
+	struct channel *taken = take_place(c, 0, KEEPER_CHANNELS, fd, &(struct asker){.agent = agent});
 	if (!taken)
 		log_error("keeper", "too many askers; one was turned away");
 	return taken;
@@ -68,7 +68,7 @@ struct channel *channels_accept(struct channels *c, int listener, bool let_group
 		close(fd);
 		return NULL;
 	}
-	struct asker asker = {true, peer.uid};
+	struct asker asker = {.admin = true, .uid = peer.uid};
 	struct channel *taken = take_place(c, KEEPER_CHANNELS, CHANNELS, fd, &asker);
 	if (!taken)
 		log_warning("keeper", "too many connections to the admin socket; one was turned away");

@@ -11,6 +11,7 @@ enum { CHANNELS = KEEPER_CHANNELS + KEEPER_ADMIN_CHANNELS };
 
 /* Who asks. */
 struct asker {
+	bool agent;   /* on the channel that the supervisor made for the agent */
 	bool admin;   /* on the admin socket */
 	uint32_t uid; /* then: the user id of the process that connected */
 };
@@ -36,8 +37,8 @@ void channels_init(struct channels *c);
 void channels_close(struct channels *c, size_t i);
 void channels_close_all(struct channels *c);
 
-/* Takes over the socket of an api. NULL: no place is free, and the socket was closed. */
-struct channel *channels_add(struct channels *c, int fd);
+/* Takes over the socket of an api, or of the agent. NULL: no place is free, and the socket was closed. */
+struct channel *channels_add(struct channels *c, int fd, bool agent);
 /* Takes the next who waits at the listening admin socket. NULL: nobody (else); *done says so. Otherwise NULL:
  * turned away, because all places are taken or because of who it is (see keeper.h). */
 struct channel *channels_accept(struct channels *c, int listener, bool let_group_in, bool *done);

@@ -242,12 +242,21 @@ static enum ipc_status clear(struct hearing *h, const struct delegate *d)
 	return status_of(delegate_clear(h->t, &d->id, &who));
 }
 
+/* What can be asked about a delegate that is nobody's: it is seen, emptied and removed, and gets no key. The
+ * server makes its own anew when it needs it. */
+static bool may_be_reserved(enum ipc_type type)
+{
+	return type == IPC_DELEGATE_SHOW || type == IPC_VALUES_CLEAR || type == IPC_DELEGATE_REMOVE;
+}
+
 enum ipc_status hear_delegate(struct hearing *h)
 {
 	struct delegate d;
 	enum ipc_status status = find_delegate(h, &d);
 	if (status)
 		return status;
+	if (delegate_label_reserved(d.id.label) && !may_be_reserved(h->r->type))
+		return IPC_BAD_NAME;
 	switch (h->r->type) {
 	case IPC_DELEGATE_SHOW:
 		return show(h, &d);

@@ -26,7 +26,7 @@ struct judge {
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
-	size_t waiting_bcrypt;       /* for the report */
+	size_t waiting_bcrypt; /* for the report */
 	bool probe; /* the last commit that wrote has failed: whether it goes again must be tried */
 };
 
@@ -96,6 +96,7 @@ enum ipc_status hear_events(struct hearing *h);        /* lists.c */
 enum ipc_status hear_token_add(struct hearing *h);     /* operator.c */
 enum ipc_status hear_token_revoke(struct hearing *h);  /* operator.c */
 enum ipc_status hear_status(struct hearing *h);        /* operator.c */
+enum ipc_status hear_challenge(struct hearing *h);     /* challenge.c */
 
 /* Fill in a part of the reply. */
 enum ipc_status give_credentials(

@@ -6,7 +6,12 @@
 #include "keeper/internal.h"
 #include "util/text.h"
 
-enum { NOBODY = 1 << IPC_BY_NOBODY, KEY = 1 << IPC_BY_KEY, OPERATOR = 1 << IPC_BY_OPERATOR };
+enum {
+	NOBODY = 1 << IPC_BY_NOBODY,
+	KEY = 1 << IPC_BY_KEY,
+	OPERATOR = 1 << IPC_BY_OPERATOR,
+	AGENT = 1 << IPC_BY_AGENT
+};
 
 static enum ipc_status hear_health(struct hearing *h);
 
@@ -35,6 +40,7 @@ static const struct {
 	[IPC_TOKEN_REVOKE] = {hear_token_revoke, OPERATOR, IPC_EVENT_TOKEN_REVOKE},
 	[IPC_STATUS] = {hear_status, OPERATOR, IPC_EVENT_ACCESS},
 	[IPC_EVENTS] = {hear_events, OPERATOR, IPC_EVENT_ACCESS},
+	[IPC_CHALLENGE_SET] = {hear_challenge, AGENT, IPC_EVENT_CHALLENGE},
 };
 
 enum ipc_status status_of(int rc)
@@ -148,6 +154,9 @@ enum ipc_status hear_key(struct hearing *h)
 	if (rc)
 		return IPC_FAILED;
 	event_name(h, &h->login.id);
+	/* From a store of a version in which such labels could be had. */
+	if (delegate_label_reserved(h->login.id.label))
+		return IPC_FORBIDDEN;
 	if (h->login.retired_other)
 		write_retirement(h);
 	/* The zone may have been taken out of the configuration. */
@@ -200,6 +209,9 @@ static enum ipc_status hear(struct hearing *h)
 {
 	enum ipc_type type = h->r->type;
 	if (!(types[type].by & 1u << h->r->by))
+		return IPC_FORBIDDEN;
+	/* Who the agent is is told by its channel, not by what it says; and it is nobody else. */
+	if (h->asker->agent != (h->r->by == IPC_BY_AGENT))
 		return IPC_FORBIDDEN;
 	if (h->r->by == IPC_BY_OPERATOR && type != IPC_HEALTH) {
 		enum ipc_status status = check_operator(h);

@@ -55,9 +55,9 @@ static void say_hello(struct keeper *k, const struct channel *to)
 		channels_send(&k->channels, channels_ref(&k->channels, i), message, len);
 }
 
-static void add_channel(struct keeper *k, int fd)
+static void add_channel(struct keeper *k, int fd, bool agent)
 {
-	const struct channel *added = channels_add(&k->channels, fd);
+	const struct channel *added = channels_add(&k->channels, fd, agent);
 	if (added)
 		say_hello(k, added);
 }
@@ -66,9 +66,10 @@ static void add_channel(struct keeper *k, int fd)
 static int take_channels(struct keeper *k)
 {
 	int fd, rc;
-	while (!(rc = ipc_receive_channel(k->settings->control, &fd)) || rc == ERR_INVALID)
+	uint8_t kind;
+	while (!(rc = ipc_receive_channel(k->settings->control, &fd, &kind)) || rc == ERR_INVALID)
 		if (!rc)
-			add_channel(k, fd);
+			add_channel(k, fd, kind == IPC_CHANNEL_AGENT);
 	return rc == ERR_AGAIN ? OK : ERR_CLOSED;
 }
 
@@ -344,7 +345,9 @@ int keeper_run(const struct keeper_settings *s)
 	rc = rc ? rc : court_open(&k->court, s);
 	if (!rc) {
 		for (size_t i = 0; i < s->channel_count; i++)
-			add_channel(k, s->channels[i]);
+			add_channel(k, s->channels[i], false);
+		for (size_t i = 0; i < s->agent_count; i++)
+			add_channel(k, s->agents[i], true);
 		rc = loop(k);
 	}
 	free_keeper(k);

@@ -15,6 +15,9 @@
  * places of their own, so that they never take those. */
 enum { KEEPER_CHANNELS = 8, KEEPER_ADMIN_CHANNELS = 16 };
 
+/* The delegate that is the server's own, in the zone that holds the API's host name, or in the first. */
+#define KEEPER_CHALLENGE_LABEL "_acme-challenge"
+
 struct keeper_zone {
 	const char *name; /* lower-case, no final dot */
 	uint16_t id;
@@ -47,8 +50,13 @@ struct keeper_settings {
 	const int *channels; /* sockets of those who ask, IPC_VERSION messages; owned by the keeper from here
 				on */
 	size_t channel_count;
-	int control; /* from the supervisor: each message carries the socket of a new asker (SCM_RIGHTS); -1:
-			none */
+	const int *agents; /* the same, of the agent: they can set the server's own challenge, and nothing
+			      else */
+	size_t agent_count;
+	/* The zone in which the server's own challenge is; NULL: it has none, and the agent no right. */
+	const struct keeper_zone *challenge_zone;
+	int control; /* from the supervisor: each message carries the socket of a new asker (SCM_RIGHTS) and
+			which kind it is of; -1: none */
 	int stop;    /* readable when the keeper shall finish what is waiting and return */
 };
 

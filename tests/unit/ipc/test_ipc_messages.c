@@ -17,7 +17,8 @@ enum {
 	LIMIT = 32,
 	ALLOW = 64,
 	ALIASES = 128,
-	TERMS = 256
+	TERMS = 256,
+	CHALLENGES = 512
 };
 
 static const unsigned fields_of[IPC_TYPES] = {
@@ -39,6 +40,7 @@ static const unsigned fields_of[IPC_TYPES] = {
 	[IPC_TOKEN_LIST] = TARGET | LIMIT,
 	[IPC_TOKEN_REVOKE] = TARGET,
 	[IPC_EVENTS] = NAME | AFTER | LIMIT,
+	[IPC_CHALLENGE_SET] = CHALLENGES,
 };
 
 static const struct ipc_envelope envelope = {0x0102030405060708, 0x1112131415161718};
@@ -120,6 +122,8 @@ static void fill_request(struct ipc_request *r, enum ipc_type type)
 		r->alias_count = fill_aliases(r->aliases);
 	if (fields & TERMS)
 		fill_terms(&r->terms);
+	for (size_t i = 0; fields & CHALLENGES && i < IPC_CHALLENGES_MAX; i++)
+		fill(r->challenges[r->challenge_count++], sizeof r->challenges[0]);
 }
 
 static void every_request_survives_the_way(void **state)

@@ -289,7 +289,7 @@ static void rubbish_neither_writes_nor_stops_the_keeper(void **state)
 	/* Descriptors nobody asked for are dropped, not collected. */
 	for (int i = 0; i < 100; i++) {
 		int rc;
-		while ((rc = ipc_send_channel(api, api)) == ERR_AGAIN)
+		while ((rc = ipc_send_channel(api, api, IPC_CHANNEL_API)) == ERR_AGAIN)
 			wait_for_room();
 		assert_int_equal(rc, OK);
 	}
@@ -431,7 +431,7 @@ static void a_new_asker_is_taken_in(void **state)
 	await_hello();
 	struct ipc_reply who = do_register();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	assert_int_equal(ipc_send_channel(control[0], pair[1]), OK);
+	assert_int_equal(ipc_send_channel(control[0], pair[1], IPC_CHANNEL_API), OK);
 	close(pair[1]);
 	close(api); /* the old one goes: the keeper stays */
 	api = pair[0];

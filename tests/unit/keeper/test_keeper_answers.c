@@ -13,7 +13,7 @@ static void what_is_not_durable_did_not_happen(void **state)
 	struct ipc_reply *r = calloc(1, sizeof *r);
 	assert_true(a && r);
 	channels_init(&c);
-	assert_non_null(channels_add(&c, keeper_end));
+	assert_non_null(channels_add(&c, keeper_end, false));
 	keeper_end = -1;
 	for (int durable = 1; durable >= 0; durable--) {
 		struct channel_ref to = channels_ref(&c, 0), gone = {1, 77};

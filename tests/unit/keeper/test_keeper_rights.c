@@ -177,6 +177,229 @@ static void failed_attempts_are_held_back_and_right_keys_never(void **state)
 	assert_int_equal(last.delay, 0);
 }
 
+/* ---- the agent ---- */
+
+static int agent_end = -1; /* the keeper's */
+
+/* A keeper with a channel of the agent's; returns the agent's end. */
+static int start_keeper_with_agent(void)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	agent_end = pair[1];
+	settings.agents = &agent_end;
+	settings.agent_count = 1;
+	settings.challenge_zone = &zones[1];
+	start_keeper();
+	close(agent_end);
+	await_hello(pair[0]);
+	return pair[0];
+}
+
+static struct ipc_request challenge(char c)
+{
+	struct ipc_request r = {.type = IPC_CHALLENGE_SET, .by = IPC_BY_AGENT};
+	r.challenge_count = 2;
+	SET(r.challenges[0], "%s", value(c));
+	SET(r.challenges[1], "%s", value((char)(c + 1)));
+	return r;
+}
+
+static const struct ipc_credentials own_challenge = {.label = "_acme-challenge", .zone = "second.example"};
+
+/* Exactly the values that were asked for, and none of those before. */
+static void the_agent_sets_the_servers_own_challenge(void **state)
+{
+	(void)state;
+	int agent = start_keeper_with_agent(), fd = admin();
+	struct ipc_request r = challenge('a'), seen = by_operator(IPC_DELEGATE_SHOW);
+	name_of(&own_challenge, seen.name);
+	assert_int_equal(ask_at(fd, &seen), IPC_NOT_FOUND); /* made when it is first asked for */
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	struct ipc_delegate d = show(fd, &own_challenge);
+	assert_int_equal(d.key_count, 0);
+	assert_int_equal(d.value_count, 2);
+	assert_string_equal(d.values[0].text, value('a'));
+	r = challenge('c');
+	r.challenge_count = 1;
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	d = show(fd, &own_challenge);
+	assert_int_equal(d.value_count, 1);
+	assert_string_equal(d.values[0].text, value('c'));
+	SET(r.challenges[0], "not a value");
+	assert_int_equal(ask_at(agent, &r), IPC_BAD_VALUE);
+	assert_int_equal(show(fd, &own_challenge).value_count, 1);
+	r.challenge_count = 0;
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	assert_int_equal(show(fd, &own_challenge).value_count, 0);
+	struct ipc_request log = by_operator(IPC_EVENTS);
+	log.flags = IPC_FLAG_NEWEST;
+	SET(log.name, "%s", "_acme-challenge.second.example");
+	assert_int_equal(ask_at(fd, &log), IPC_OK);
+	int done = 0;
+	for (size_t i = 0; i < last.count; i++)
+		done += last.events[i].kind == IPC_EVENT_CHALLENGE && last.events[i].by == IPC_BY_AGENT &&
+			last.events[i].outcome == IPC_OK;
+	assert_int_equal(done, 3);
+	close(agent);
+}
+
+/* Whoever takes over the agent can do that one thing, whatever it says about itself and whatever it knows. */
+static void the_agents_channel_is_good_for_nothing_else(void **state)
+{
+	(void)state;
+	int agent = start_keeper_with_agent(), fd = admin();
+	struct ipc_credentials own = do_register();
+	assert_int_equal(update(&own, 'v'), IPC_OK);
+	const struct ipc_delegate before = show(fd, &own);
+	for (int type = IPC_HELLO + 1; type < IPC_TYPES; type++) {
+		for (int by = 0; by < IPC_BYS; by++) {
+			struct ipc_request r = aimed((enum ipc_type)type, &own, &own);
+			r.by = (enum ipc_by)by;
+			if (r.by == IPC_BY_OPERATOR)
+				SET(r.secret, "%s", bearer);
+			if (type == IPC_CHALLENGE_SET && by == IPC_BY_AGENT)
+				continue;
+			assert_int_equal(ask_at(agent, &r), IPC_FORBIDDEN);
+		}
+	}
+	assert_untouched(fd, &own, &before);
+	close(agent);
+}
+
+/* Neither the api nor the admin socket becomes the agent by saying so, whatever secret it has. */
+static void nobody_else_sets_the_servers_own_challenge(void **state)
+{
+	(void)state;
+	int agent = start_keeper_with_agent(), fd = admin();
+	struct ipc_credentials own = do_register();
+	struct ipc_request r = challenge('a');
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	const struct ipc_delegate before = show(fd, &own_challenge);
+	for (int by = 0; by < IPC_BYS; by++) {
+		r = challenge('x');
+		r.by = (enum ipc_by)by;
+		SET(r.key_id, "%s", own.key_id);
+		SET(r.secret, "%s", by == IPC_BY_OPERATOR ? bearer : own.secret);
+		assert_int_equal(ask(&r), IPC_FORBIDDEN);
+		assert_int_equal(ask_at(fd, &r), IPC_FORBIDDEN);
+	}
+	assert_untouched(fd, &own_challenge, &before);
+	static const enum ipc_type refused[] = {
+		IPC_KEY_ADD, IPC_KEY_ROTATE, IPC_KEY_REVOKE, IPC_ALLOW_SET, IPC_ALIASES_SET};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		r = by_operator(refused[i]);
+		SET(r.name, "%s", "_acme-challenge.second.example");
+		assert_int_equal(ask_at(fd, &r), IPC_BAD_NAME);
+	}
+	assert_untouched(fd, &own_challenge, &before);
+	r = by_operator(IPC_DELEGATE_REMOVE); /* the server makes it anew */
+	SET(r.name, "%s", "_acme-challenge.second.example");
+	assert_int_equal(ask_at(fd, &r), IPC_OK);
+	r = challenge('a');
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	assert_int_equal(show(fd, &own_challenge).value_count, 2);
+	close(agent);
+}
+
+static void without_a_zone_for_it_the_agent_has_no_right(void **state)
+{
+	(void)state;
+	int agent = start_keeper_with_agent();
+	kill_keeper();
+	close(agent);
+	settings.challenge_zone = NULL;
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	agent_end = pair[1];
+	start_keeper();
+	close(agent_end);
+	await_hello(pair[0]);
+	struct ipc_request r = challenge('a');
+	assert_int_equal(ask_at(pair[0], &r), IPC_FORBIDDEN);
+	close(pair[0]);
+}
+
+/* Labels with an underscore in front: not registered, not with any token, not added by the operator. */
+static void reserved_labels_are_nobodys(void **state)
+{
+	(void)state;
+	start_keeper();
+	int fd = admin();
+	static const char *const labels[] = {"_acme-challenge", "_ACME-Challenge", "_", "_x", "_dmarc"};
+	for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+		struct ipc_request r = by_operator(IPC_DELEGATE_ADD);
+		SET(r.name, "%s", labels[i]);
+		assert_int_equal(ask_at(fd, &r), IPC_BAD_NAME);
+		r = by_operator(IPC_TOKEN_ADD); /* for that label, and as a prefix */
+		SET(r.terms.label, "%s", labels[i]);
+		assert_int_equal(ask_at(fd, &r), IPC_BAD_NAME);
+		r.terms.label_is_prefix = true;
+		assert_int_equal(ask_at(fd, &r), IPC_BAD_NAME);
+		r = by_operator(IPC_TOKEN_ADD); /* for any label */
+		assert_int_equal(ask_at(fd, &r), IPC_OK);
+		struct ipc_request reg = {.type = IPC_REGISTER, .client = here};
+		SET(reg.secret, "%s", last.token.secret);
+		SET(reg.name, "%s", labels[i]);
+		assert_int_equal(ask(&reg), IPC_BAD_NAME);
+		reg.secret[0] = 0;
+		assert_int_equal(ask(&reg), IPC_BAD_NAME);
+	}
+	struct ipc_request r = by_operator(IPC_DELEGATE_LIST);
+	assert_int_equal(ask_at(fd, &r), IPC_OK);
+	assert_int_equal(last.count, 0);
+}
+
+static int put_entry(
+	void *t, enum store_table table, const void *key, size_t key_len, const void *v, size_t len)
+{
+	return store_txn_put(t, table, key, key_len, v, len);
+}
+
+/* A store of a version that let people have such labels. */
+static struct ipc_credentials old_owner(const char *label)
+{
+	struct ipc_credentials c = {.zone = "second.example"};
+	struct delegate_credentials made;
+	struct store *store;
+	struct store_txn *t;
+	struct delegate_wish w = {.zone = zones[1].id, .label = "was-allowed"};
+	assert_int_equal(store_open(dir.path, STORE_WRITE, NULL, &store), OK);
+	assert_int_equal(store_txn_begin(store, &t), OK);
+	assert_int_equal(delegate_register(t, &w, 1, &made), OK);
+	struct delegate d;
+	assert_int_equal(delegate_get(t, &made.id, &d), OK);
+	assert_int_equal(delegate_remove(t, &made.id), OK);
+	SET(d.id.label, "%s", label);
+	assert_int_equal(secure_sha256(made.secret, strlen(made.secret), d.keys[0].digest), OK);
+	assert_int_equal(delegate_encode(&d, put_entry, t), OK);
+	assert_int_equal(store_txn_commit(&t), OK);
+	store_close(&store);
+	SET(c.label, "%s", label);
+	SET(c.key_id, "%s", made.key_id);
+	SET(c.secret, "%s", made.secret);
+	return c;
+}
+
+static void keys_of_reserved_labels_open_nothing(void **state)
+{
+	(void)state;
+	struct ipc_credentials c = old_owner("_acme-challenge");
+	int agent = start_keeper_with_agent(), fd = admin();
+	for (size_t i = 0; i < KEY_TYPES; i++) {
+		struct ipc_request r = aimed(of_keys[i], &c, &c);
+		assert_int_equal(ask(&r), IPC_FORBIDDEN);
+	}
+	assert_int_equal(show(fd, &c).key_count, 1);
+	struct ipc_request r = challenge('a');
+	assert_int_equal(ask_at(agent, &r), IPC_OK);
+	struct ipc_delegate d = show(fd, &c);
+	assert_int_equal(d.key_count, 0);
+	assert_int_equal(d.value_count, 2);
+	assert_int_equal(update(&c, 'x'), IPC_FORBIDDEN);
+	close(agent);
+}
+
 /* ---- keys ---- */
 
 static void rotation_survives_lost_answers(void **state)
@@ -299,6 +522,12 @@ int main(void)
 		TEST(operators_are_known_by_socket_or_bearer),
 		TEST(without_a_configured_bearer_none_is_right),
 		TEST(failed_attempts_are_held_back_and_right_keys_never),
+		TEST(the_agent_sets_the_servers_own_challenge),
+		TEST(the_agents_channel_is_good_for_nothing_else),
+		TEST(nobody_else_sets_the_servers_own_challenge),
+		TEST(without_a_zone_for_it_the_agent_has_no_right),
+		TEST(reserved_labels_are_nobodys),
+		TEST(keys_of_reserved_labels_open_nothing),
 		TEST(rotation_survives_lost_answers),
 		TEST(two_keys_and_never_none),
 		TEST(an_allow_list_does_not_shut_out_who_sets_it),
