@@ -148,7 +148,11 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, const struc
 		.tcp_idle_crowded = TCP_IDLE_CROWDED_MS,
 		.tcp_message = TCP_MESSAGE_MS,
 	};
-	const struct net_handler handler = {p, begin_batch, end_batch, look_ahead, answer};
+	const struct net_handler handler = {.ctx = p,
+		.batch_begin = begin_batch,
+		.batch_end = end_batch,
+		.look_ahead = look_ahead,
+		.answer = answer};
 	return net_run(&settings, &handler);
 }
 

@@ -15,7 +15,7 @@ static bool is_alnum(char c)
 
 /* Letters, digits, '-' and '_' in labels of 1..63 (RFC 1035 section 2.3.4), 253 characters in all; a final
  * dot may follow. Wider than a host name (RFC 1123 section 2.1) by the underscore, which zones use. */
-static bool is_name(const char *s)
+bool is_name(const char *s)
 {
 	size_t label = 0, len = strlen(s);
 	if (len && s[len - 1] == '.')
@@ -44,7 +44,7 @@ static bool same_name(const char *a, const char *b)
 	return len == name_length(b) && strncasecmp(a, b, len) == 0;
 }
 
-static bool in_zone(const char *name, const char *zone)
+bool name_in_zone(const char *name, const char *zone)
 {
 	size_t len = name_length(name), tail = strlen(zone);
 	if (len < tail || strncasecmp(name + len - tail, zone, tail) != 0)
@@ -79,11 +79,11 @@ static bool check_nameserver(
 	shown(n->name, name);
 	if (!is_name(n->name))
 		return problem(l, line, "zones.nameservers.name: \"%s\" is not a domain name", name);
-	if (in_zone(n->name, z->name) && !n->address_count)
+	if (name_in_zone(n->name, z->name) && !n->address_count)
 		return problem(l, line,
 			"zones.nameservers: %s lies in the zone %s, so it needs its addresses", name,
 			z->name);
-	if (!in_zone(n->name, z->name) && n->address_count)
+	if (!name_in_zone(n->name, z->name) && n->address_count)
 		return problem(l, line,
 			"zones.nameservers: %s lies outside the zone %s, so its addresses belong to another "
 			"zone: "
@@ -187,11 +187,11 @@ static void check_endpoints(struct load *l, const struct conf *c)
 /* DNS over TLS has no certificate of its own. */
 static void check_tls_listen(struct load *l, const struct conf *c)
 {
-	if (c->dns.tls_listen_count && c->api.tls_mode != CONF_TLS_FILES && sound(l, "dns.tls_listen") &&
+	if (c->dns.tls_listen_count && c->api.tls_mode == CONF_TLS_OFF && sound(l, "dns.tls_listen") &&
 		sound(l, "api.tls"))
 		problem(l, line_of(l, "dns.tls_listen"),
 			"dns.tls_listen: DNS over TLS uses the certificate of the API, so api.tls must have "
-			"mode files with certificate and key");
+			"mode files with certificate and key, or mode acme");
 }
 
 static void check_told(struct load *l, const char *key, const char *text, size_t max)
@@ -236,6 +236,8 @@ static void check_tls(struct load *l, const struct conf_api *a)
 	unsigned line = line_of(l, "api.tls");
 	if (a->tls_mode == CONF_TLS_OFF)
 		check_tls_off(l, a);
+	else if (a->tls_mode == CONF_TLS_ACME)
+		return; /* in acme.c */
 	else if (!a->tls_certificate && !a->tls_key)
 		problem(l, line, "api.tls: mode files needs certificate and key");
 	else if (!a->tls_certificate || !a->tls_key)
@@ -361,6 +363,7 @@ void conf_checks(struct load *l, struct conf *c)
 	check_tls_listen(l, c);
 	check_base_paths(l, &c->api);
 	check_url(l, c);
+	check_acme(l, c);
 	check_store(l, c);
 	check_admin(l, &c->admin);
 }

@@ -18,6 +18,7 @@ void conf_free(struct conf **c)
 		return;
 	free_table(&conf_schema, *c);
 	free((*c)->file);
+	free((*c)->api.host);
 	free(*c);
 	*c = NULL;
 }

@@ -67,7 +67,17 @@ struct conf_dns {
 	char *version;            /* version.server and version.bind */
 };
 
-enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF };
+enum conf_tls_mode { CONF_TLS_FILES, CONF_TLS_OFF, CONF_TLS_ACME };
+
+/* Where api.tls.mode acme has the certificate from. Set when that is the mode. */
+struct conf_acme {
+	char *directory; /* URL, https */
+	char *ca_file;   /* absolute path; NULL: the system's roots */
+	char *contact;   /* mail address; derived where it is not given; NULL: none can be */
+	char *eab_key_id, *eab_hmac_key_file; /* both or none */
+	char *preferred_chain, *profile;      /* NULL: the CA's choice */
+};
+
 enum conf_registration_mode { CONF_REGISTRATION_OPEN, CONF_REGISTRATION_TOKEN, CONF_REGISTRATION_CLOSED };
 
 struct conf_api {
@@ -79,6 +89,9 @@ struct conf_api {
 	enum conf_tls_mode tls_mode;
 	char *tls_certificate; /* PEM chain; set when tls_mode is FILES */
 	char *tls_key;
+	struct conf_acme acme;
+	char *host; /* of url, lower-case, no final dot; NULL: an address, not a name */
+	const struct conf_zone *host_zone; /* the innermost that holds it; NULL: none */
 	struct prefix *trusted_proxies;
 	size_t trusted_proxy_count;
 	enum conf_registration_mode registration_mode;

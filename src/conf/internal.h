@@ -116,5 +116,12 @@ const char *shown(const char *text, char buf[static VALUE_TEXT]);
 bool load_table(struct load *l, const struct table *t, int node, void *base);
 void free_table(const struct table *t, void *base);
 
+/* Letters, digits, '-' and '_' in labels (RFC 1035 section 2.3.4); a final dot may follow. */
+bool is_name(const char *s);
+/* At the zone's name or below it; `name` in either case, with or without a final dot. */
+bool name_in_zone(const char *name, const char *zone);
+/* The host of api.url, which zone holds it, and what mode acme needs. */
+void check_acme(struct load *l, struct conf *c);
+
 /* What one key alone does not show. Also brings names and paths into their one form, and derives api.url. */
 void conf_checks(struct load *l, struct conf *c);

@@ -182,9 +182,57 @@ static const struct table dns_table = TABLE(dns_rows);
 static const struct choice tls_modes[] = {
 	{"files", CONF_TLS_FILES, false},
 	{"off", CONF_TLS_OFF, false},
-	{"acme", 0, true},
+	{"acme", CONF_TLS_ACME, false},
 	{NULL, 0, false},
 };
+
+static const struct row acme_rows[] = {
+	{.key = "directory",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.directory),
+		.fallback = "https://acme-v02.api.letsencrypt.org/directory",
+		.prose = "URL of the CA's ACME directory (RFC 8555)."},
+	{.key = "ca_file",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.ca_file),
+		.commented = true,
+		.sample = "/etc/acme-delegate/ca-root.pem",
+		.prose = "File with the roots, PEM, by which that URL is trusted. Left out: the system's."},
+	{.key = "contact",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.contact),
+		.commented = true,
+		.sample = "hostmaster@example.org",
+		.prose =
+			"Mail address that the CA gets for the account. Left out: the first zone's contact."},
+	{.key = "eab_key_id",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.eab_key_id),
+		.commented = true,
+		.sample = "kid-1",
+		.prose = "For CAs whose customers have an account already (external account binding): the "
+			 "key id they gave you."},
+	{.key = "eab_hmac_key_file",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.eab_hmac_key_file),
+		.commented = true,
+		.sample = "/etc/acme-delegate/eab-hmac-key",
+		.prose = "And the file with the HMAC key, one line of base64url."},
+	{.key = "preferred_chain",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.preferred_chain),
+		.commented = true,
+		.sample = "ISRG Root X1",
+		.prose = "Where the CA offers several chains: the issuer's common name at the end of the one "
+			 "wanted."},
+	{.key = "profile",
+		.kind = KIND_TEXT,
+		FIELD(conf, api.acme.profile),
+		.commented = true,
+		.sample = "shortlived",
+		.prose = "Where the CA has several kinds of certificates: the one wanted."},
+};
+static const struct table acme_table = TABLE(acme_rows);
 
 static const struct row tls_rows[] = {
 	{.key = "mode",
@@ -192,8 +240,10 @@ static const struct row tls_rows[] = {
 		FIELD(conf, api.tls_mode),
 		.choices = tls_modes,
 		.fallback = "files",
-		.prose = "files: TLS with the two files below. off: plain HTTP, on loopback or behind a "
-			 "proxy."},
+		.prose =
+			"files: TLS with the two files below. acme: the server gets a certificate for the host "
+			"of url from a CA and renews it; to choose this is to agree to that CA's terms of "
+			"service. off: plain HTTP, on loopback or behind a proxy."},
 	{.key = "certificate",
 		.kind = KIND_TEXT,
 		FIELD(conf, api.tls_certificate),
@@ -204,6 +254,10 @@ static const struct row tls_rows[] = {
 		FIELD(conf, api.tls_key),
 		.sample = "/etc/acme-delegate/key.pem",
 		.prose = "File with the private key, PEM."},
+	{.key = "acme",
+		.kind = KIND_TABLE,
+		.table = &acme_table,
+		.prose = "With mode acme: where the certificate comes from."},
 };
 static const struct table tls_table = TABLE(tls_rows);
 

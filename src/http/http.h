@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/tls.h"
 #include "util/address.h"
 #include "util/error.h"
 
@@ -36,6 +37,9 @@ enum {
 	HTTP_IDLE_SECONDS = 30,
 	HTTP_MAX_CONNECTIONS = 2000
 };
+
+/* What clients ask for by ALPN (RFC 7301): for a tls_context of the caller's. */
+#define HTTP_PROTOCOL "http/1.1"
 
 struct http_server;
 struct http_exchange; /* one request waiting for its response; valid until http_respond() */
@@ -76,6 +80,7 @@ struct http_settings {
 	size_t listen_count;
 	const char *certificate; /* PEM chain and key files, both or none; read by http_start only */
 	const char *key;
+	const struct tls_context *tls; /* instead of the two: the caller's own, which outlives the server */
 	const struct prefix *trusted_proxies; /* only these may set X-Forwarded-For; the rightmost untrusted
 						 entry counts */
 	size_t trusted_proxy_count;

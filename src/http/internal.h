@@ -92,7 +92,8 @@ struct http_server {
 	struct source wake; /* eventfd */
 	struct listener *listeners;
 	size_t listener_count;
-	struct tls_context *tls;
+	struct tls_context *own_tls;
+	const struct tls_context *tls; /* own_tls or the settings'; NULL: plain */
 	struct prefix *trusted;
 	size_t trusted_count;
 	http_handler *handler;

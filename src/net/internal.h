@@ -8,7 +8,7 @@
 enum { UDP_BUFFER = 4 << 20 };
 
 /* Everything the loop waits for begins with one of these; epoll hands its address back. */
-enum watch_kind { WATCH_STOP, WATCH_UDP, WATCH_LISTENER, WATCH_CONNECTION };
+enum watch_kind { WATCH_STOP, WATCH_UDP, WATCH_LISTENER, WATCH_CONNECTION, WATCH_OTHER };
 
 struct watch {
 	enum watch_kind kind;

@@ -21,8 +21,9 @@ enum {
 
 struct loop {
 	const struct net_settings *settings;
+	const struct net_handler *handler;
 	int epoll;
-	struct watch stop, *sockets; /* sockets: UDP */
+	struct watch stop, watched, *sockets; /* sockets: UDP */
 	struct udp *udp;
 	struct tcp *tcp;
 	int64_t next_sweep;
@@ -40,6 +41,9 @@ static int add_watches(struct loop *l)
 	const struct net_settings *s = l->settings;
 	l->stop = (struct watch){WATCH_STOP, s->stop};
 	int e = add_watch(l, &l->stop);
+	l->watched = (struct watch){WATCH_OTHER, s->watched};
+	if (!e && l->handler->watched)
+		e = add_watch(l, &l->watched);
 	for (size_t i = 0; !e && i < s->udp_count; i++) {
 		l->sockets[i] = (struct watch){WATCH_UDP, s->udp[i]};
 		e = add_watch(l, &l->sockets[i]);
@@ -68,6 +72,9 @@ static void admit_ready(struct loop *l, const struct epoll_event *events, int co
 			tcp_accept(l->tcp, w, now);
 		else if (w->kind == WATCH_STOP)
 			l->stopping = true;
+		else if (w->kind == WATCH_OTHER && !l->handler->watched(l->handler->ctx) &&
+			 epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL))
+			l->stopping = true; /* cannot fail for a registered descriptor */
 	}
 }
 
@@ -119,7 +126,7 @@ static int run(struct loop *l)
 
 int net_run(const struct net_settings *s, const struct net_handler *h)
 {
-	struct loop l = {.settings = s};
+	struct loop l = {.settings = s, .handler = h};
 	int e = ERR_NOMEM;
 	l.sockets = calloc(s->udp_count + 1, sizeof *l.sockets);
 	if (!l.sockets)

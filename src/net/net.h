@@ -49,6 +49,9 @@ struct net_handler {
 	void (*look_ahead)(void *ctx, const struct net_message *m);
 	/* Writes an answer of at most `cap` bytes to `out`; returns its length, 0 for none. */
 	size_t (*answer)(void *ctx, const struct net_message *m, uint8_t *out, size_t cap);
+	/* net_settings.watched is readable, or is closed at its other end. False: it is not watched any more.
+	 */
+	bool (*watched)(void *ctx);
 };
 
 struct net_settings {
@@ -59,7 +62,8 @@ struct net_settings {
 	const int *tls; /* the same, for DNS over TLS */
 	size_t tls_count;
 	const struct tls_context *tls_context; /* for these; stays the caller's */
-	int stop; /* readable: answer what has arrived, close connections between messages, return */
+	int watched; /* another descriptor to be told about, by the handler's watched(); NULL there: none */
+	int stop;    /* readable: answer what has arrived, close connections between messages, return */
 	/* At most, plain and TLS together, at least 4: the one idle longest makes room. A quarter of them at
 	 * most are of one network (/24, /56); above that the network's own idle longest makes room. */
 	size_t tcp_connections;

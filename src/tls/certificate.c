@@ -10,16 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tls/tls.h"
+#include "tls/internal.h"
 #include "util/clock.h"
 #include "util/secure.h"
-
-enum { FILE_MAX = 1 << 20 };
 
 static bool read_all(int fd, size_t size, gnutls_datum_t *out)
 {
 	while (out->size < size) {
-		ssize_t n = read(fd, out->data + out->size, size - out->size);
+		ssize_t n = pread(fd, out->data + out->size, size - out->size, (off_t)out->size);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -31,28 +29,40 @@ static bool read_all(int fd, size_t size, gnutls_datum_t *out)
 	return true;
 }
 
-static int read_open_file(int fd, const char *path, struct diag *d, gnutls_datum_t *out)
+int tls_read_open(int fd, gnutls_datum_t *out)
 {
 	struct stat st;
-	if (fstat(fd, &st) != 0) {
-		diag_error(d, path, 0, "cannot be read: %s", strerror(errno));
+	*out = (gnutls_datum_t){NULL, 0};
+	if (fstat(fd, &st) != 0)
+		return ERR_SYSTEM;
+	if (!S_ISREG(st.st_mode) || st.st_size > TLS_FILE_MAX)
 		return ERR_INVALID;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		diag_error(d, path, 0, "is not a PEM file (not a regular file, or larger than 1 MiB)");
-		return ERR_INVALID;
-	}
-	*out = (gnutls_datum_t){malloc((size_t)st.st_size + 1), 0};
+	out->data = malloc((size_t)st.st_size + 1);
 	if (!out->data)
 		return ERR_NOMEM;
-	if (!read_all(fd, (size_t)st.st_size, out)) {
-		diag_error(d, path, 0, "cannot be read: %s", strerror(errno));
-		return ERR_INVALID;
-	}
-	return OK;
+	return read_all(fd, (size_t)st.st_size, out) ? OK : ERR_SYSTEM;
 }
 
-/* out->data is to be freed in every case. */
+void tls_wipe(gnutls_datum_t *f)
+{
+	if (f->data)
+		secure_wipe(f->data, f->size);
+	free(f->data);
+	*f = (gnutls_datum_t){NULL, 0};
+}
+
+/* Says what is wrong. */
+static int read_open_file(int fd, const char *path, struct diag *d, gnutls_datum_t *out)
+{
+	int r = tls_read_open(fd, out);
+	if (r == ERR_SYSTEM)
+		diag_error(d, path, 0, "cannot be read: %s", strerror(errno));
+	if (r == ERR_INVALID)
+		diag_error(d, path, 0, "is not a PEM file (not a regular file, or larger than 1 MiB)");
+	return r == ERR_SYSTEM ? ERR_INVALID : r;
+}
+
+/* out->data is to be wiped in every case. */
 static int read_file(const char *path, struct diag *d, gnutls_datum_t *out)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -65,14 +75,6 @@ static int read_file(const char *path, struct diag *d, gnutls_datum_t *out)
 	return r;
 }
 
-static void wipe_file(gnutls_datum_t *f)
-{
-	if (f->data)
-		secure_wipe(f->data, f->size);
-	free(f->data);
-	*f = (gnutls_datum_t){NULL, 0};
-}
-
 static void warn_of_dates(const char *path, gnutls_x509_crt_t leaf, struct diag *d)
 {
 	time_t now = (time_t)(clock_wall_ms() / 1000);
@@ -82,7 +84,16 @@ static void warn_of_dates(const char *path, gnutls_x509_crt_t leaf, struct diag 
 		diag_warning(d, path, 0, "the certificate is not valid yet: clients will refuse it");
 }
 
-static int check_chain(const char *path, const gnutls_datum_t *pem, struct diag *d)
+/* A client would refuse it (RFC 9525). */
+static int check_host(const char *path, gnutls_x509_crt_t leaf, const char *host, struct diag *d)
+{
+	if (!host || gnutls_x509_crt_check_hostname(leaf, host))
+		return OK;
+	diag_error(d, path, 0, "the certificate is not for %s", host);
+	return ERR_INVALID;
+}
+
+static int check_chain(const char *path, const gnutls_datum_t *pem, const char *host, struct diag *d)
 {
 	gnutls_x509_crt_t *chain = NULL;
 	unsigned count = 0;
@@ -91,12 +102,14 @@ static int check_chain(const char *path, const gnutls_datum_t *pem, struct diag 
 		diag_error(d, path, 0, "holds no usable PEM certificate: %s", gnutls_strerror(r));
 		return ERR_INVALID;
 	}
-	if (count)
+	if (count) {
 		warn_of_dates(path, chain[0], d);
+		r = check_host(path, chain[0], host, d);
+	}
 	for (unsigned i = 0; i < count; i++)
 		gnutls_x509_crt_deinit(chain[i]);
 	gnutls_free(chain);
-	return OK;
+	return r < 0 ? ERR_INVALID : OK;
 }
 
 static int check_key(const char *path, const gnutls_datum_t *pem, struct diag *d)
@@ -135,7 +148,7 @@ int tls_check_certificate(const char *certificate, const char *key, struct diag 
 	/* Both files are read in any case, so that all problems are shown at once. */
 	int r = read_file(certificate, d, &chain_pem);
 	if (r == OK)
-		r = check_chain(certificate, &chain_pem, d);
+		r = check_chain(certificate, &chain_pem, NULL, d);
 	int k = read_file(key, d, &key_pem);
 	if (k == OK)
 		k = check_key(key, &key_pem, d);
@@ -143,7 +156,18 @@ int tls_check_certificate(const char *certificate, const char *key, struct diag 
 		r = k;
 	if (r == OK)
 		r = check_pair(key, &chain_pem, &key_pem, d);
-	wipe_file(&chain_pem);
-	wipe_file(&key_pem);
+	tls_wipe(&chain_pem);
+	tls_wipe(&key_pem);
+	return r;
+}
+
+int tls_check_open(int fd, const char *name, const char *host, struct diag *d)
+{
+	gnutls_datum_t pem = {NULL, 0};
+	int r = read_open_file(fd, name, d, &pem);
+	r = r ? r : check_chain(name, &pem, host, d);
+	r = r ? r : check_key(name, &pem, d);
+	r = r ? r : check_pair(name, &pem, &pem, d);
+	tls_wipe(&pem);
 	return r;
 }

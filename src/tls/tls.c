@@ -1,55 +1,126 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tls/tls.h"
 
-#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tls/internal.h"
 
 /* RFC 9325: TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only. */
 static const char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
 				 "-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:"
 				 "%SERVER_PRECEDENCE";
 
-struct tls_context {
+/* Certificate and key. GnuTLS lets sessions point to them, so they live until the last of those has ended. */
+struct identity {
 	gnutls_certificate_credentials_t credentials;
+	size_t holders; /* the context whose they are at present, and sessions */
+};
+
+struct tls_context {
+	struct identity *identity;
 	gnutls_priority_t priority;
 	const char *protocol;
 };
 
 struct tls_session {
 	gnutls_session_t gnutls;
+	struct identity *identity;
 };
 
-int tls_context_new(const char *certificate, const char *key, const char *protocol, struct tls_context **out)
+static void let_go(struct identity **i)
+{
+	if (*i && --(*i)->holders == 0) {
+		gnutls_certificate_free_credentials((*i)->credentials);
+		free(*i);
+	}
+	*i = NULL;
+}
+
+static int identity_new(struct identity **out)
+{
+	*out = calloc(1, sizeof **out);
+	if (!*out)
+		return ERR_NOMEM;
+	(*out)->holders = 1;
+	if (gnutls_certificate_allocate_credentials(&(*out)->credentials) == GNUTLS_E_SUCCESS)
+		return OK;
+	free(*out);
+	*out = NULL;
+	return ERR_NOMEM;
+}
+
+static int identity_of_files(const char *certificate, const char *key, struct identity **out)
+{
+	int r = identity_new(out);
+	if (r == OK && gnutls_certificate_set_x509_key_file(
+			       (*out)->credentials, certificate, key, GNUTLS_X509_FMT_PEM) < 0)
+		r = ERR_INVALID;
+	if (r)
+		let_go(out);
+	return r;
+}
+
+static int identity_of(int fd, struct identity **out)
+{
+	gnutls_datum_t pem;
+	*out = NULL;
+	int r = tls_read_open(fd, &pem);
+	r = r ? r : identity_new(out);
+	if (r == OK &&
+		gnutls_certificate_set_x509_key_mem((*out)->credentials, &pem, &pem, GNUTLS_X509_FMT_PEM) < 0)
+		r = ERR_INVALID;
+	tls_wipe(&pem);
+	if (r)
+		let_go(out);
+	return r;
+}
+
+/* Takes over `identity`. */
+static int context_new(struct identity *identity, const char *protocol, struct tls_context **out)
 {
 	struct tls_context *t = calloc(1, sizeof *t);
-	int r = ERR_NOMEM;
-	if (!t)
-		return r;
-	if (gnutls_certificate_allocate_credentials(&t->credentials) != GNUTLS_E_SUCCESS)
-		goto fail_context;
-	if (gnutls_priority_init(&t->priority, priorities, NULL) != GNUTLS_E_SUCCESS)
-		goto fail_credentials;
-	r = ERR_INVALID;
-	if (gnutls_certificate_set_x509_key_file(t->credentials, certificate, key, GNUTLS_X509_FMT_PEM) < 0)
-		goto fail_priority;
+	if (!t || gnutls_priority_init(&t->priority, priorities, NULL) != GNUTLS_E_SUCCESS) {
+		free(t);
+		let_go(&identity);
+		return ERR_NOMEM;
+	}
+	t->identity = identity;
 	t->protocol = protocol;
 	*out = t;
 	return OK;
-fail_priority:
-	gnutls_priority_deinit(t->priority);
-fail_credentials:
-	gnutls_certificate_free_credentials(t->credentials);
-fail_context:
-	free(t);
-	return r;
+}
+
+int tls_context_new(const char *certificate, const char *key, const char *protocol, struct tls_context **out)
+{
+	struct identity *identity;
+	int r = identity_of_files(certificate, key, &identity);
+	return r ? r : context_new(identity, protocol, out);
+}
+
+int tls_context_open(int fd, const char *protocol, struct tls_context **out)
+{
+	struct identity *identity;
+	int r = identity_of(fd, &identity);
+	return r ? r : context_new(identity, protocol, out);
+}
+
+int tls_context_renew(struct tls_context *t, int fd)
+{
+	struct identity *next;
+	int r = identity_of(fd, &next);
+	if (r)
+		return r;
+	let_go(&t->identity);
+	t->identity = next;
+	return OK;
 }
 
 void tls_context_free(struct tls_context **t)
 {
 	if (!*t)
 		return;
-	gnutls_certificate_free_credentials((*t)->credentials);
+	let_go(&(*t)->identity);
 	gnutls_priority_deinit((*t)->priority);
 	free(*t);
 	*t = NULL;
@@ -64,7 +135,7 @@ static int configure(gnutls_session_t g, const struct tls_context *t, int fd)
 	const gnutls_datum_t alpn = {name, (unsigned)len};
 	int r = gnutls_priority_set(g, t->priority);
 	if (r == GNUTLS_E_SUCCESS)
-		r = gnutls_credentials_set(g, GNUTLS_CRD_CERTIFICATE, t->credentials);
+		r = gnutls_credentials_set(g, GNUTLS_CRD_CERTIFICATE, t->identity->credentials);
 	if (r == GNUTLS_E_SUCCESS)
 		r = gnutls_alpn_set_protocols(g, &alpn, 1, GNUTLS_ALPN_MANDATORY);
 	gnutls_transport_set_int(g, fd);
@@ -84,6 +155,8 @@ int tls_session_new(const struct tls_context *t, int fd, struct tls_session **ou
 		goto fail_session;
 	if (configure(s->gnutls, t, fd) != GNUTLS_E_SUCCESS)
 		goto fail_gnutls;
+	s->identity = t->identity;
+	s->identity->holders++;
 	*out = s;
 	return OK;
 fail_gnutls:
@@ -98,6 +171,7 @@ void tls_session_free(struct tls_session **s)
 	if (!*s)
 		return;
 	gnutls_deinit((*s)->gnutls);
+	let_go(&(*s)->identity);
 	free(*s);
 	*s = NULL;
 }

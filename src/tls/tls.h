@@ -18,13 +18,28 @@ struct tls_session;
  * match). ERR_INVALID. */
 int tls_check_certificate(const char *certificate, const char *key, struct diag *d) MUST_USE;
 
+/* The same for one open file with key, certificate and chain, called `name`. A certificate that is not for
+ * `host` (NULL: does not matter) cannot be used either. */
+int tls_check_open(int fd, const char *name, const char *host, struct diag *d) MUST_USE;
+
+/* Writes a new key (ECDSA, P-256) and a certificate for `host` that it has signed itself, good for `days`,
+ * into an empty file. Clients will not trust it. ERR_NOMEM, ERR_SYSTEM. */
+int tls_self_sign(const char *host, unsigned days, int fd) MUST_USE;
+
 /* `protocol`: the name by which clients ask for what is spoken inside (ALPN, RFC 7301); it must outlive the
  * context. A client that names only others is refused, so that nobody can lead it here from another service
  * with the same certificate (RFC 9325 section 3.7); one that names none is welcome. ERR_INVALID: the files
  * cannot be used (tls_check_certificate says why). ERR_NOMEM. */
 int tls_context_new(
 	const char *certificate, const char *key, const char *protocol, struct tls_context **out) MUST_USE;
-void tls_context_free(struct tls_context **t); /* accepts NULL inside; sets it to NULL */
+/* The same from an open file that holds key, certificate and chain; it is read from its start, whoever else
+ * reads it. ERR_INVALID, ERR_NOMEM, ERR_SYSTEM. */
+int tls_context_open(int fd, const char *protocol, struct tls_context **out) MUST_USE;
+/* Handshakes that begin from now on use what this file holds; sessions that are there keep what they have,
+ * for as long as they live. Errors as above: nothing has changed. */
+int tls_context_renew(struct tls_context *t, int fd) MUST_USE;
+/* Sessions may outlive it. Accepts NULL inside; sets it to NULL. */
+void tls_context_free(struct tls_context **t);
 
 /* `fd` stays the caller's and must be non-blocking. ERR_NOMEM. */
 int tls_session_new(const struct tls_context *t, int fd, struct tls_session **out) MUST_USE;

@@ -147,7 +147,7 @@ static void test_tls_listen(void **state)
 	       "  tls_listen: '127.0.0.1:853'\n"
 	       "api: {listen: '127.0.0.1:80', tls: {mode: off}}\n",
 		"t:3: dns.tls_listen: DNS over TLS uses the certificate of the API, so api.tls must have mode "
-		"files with certificate and key\n");
+		"files with certificate and key, or mode acme\n");
 }
 
 static void test_tls_files(void **state)

@@ -289,13 +289,6 @@ static void test_registration_modes(void **state)
 	}
 }
 
-static void test_not_in_this_version(void **state)
-{
-	(void)state;
-	refuse(ZONE "api:\n  listen: '127.0.0.1:1'\n  tls: {mode: acme}\n",
-		"t:9: api.tls.mode: acme is not available in this version yet; use one of files, off\n");
-}
-
 static void test_yaml_problems(void **state)
 {
 	(void)state;
@@ -382,7 +375,6 @@ int main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_wrong_shapes),
 		cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_not_in_this_version),
 		cmocka_unit_test(test_registration_modes),
 		cmocka_unit_test(test_yaml_problems),
 		cmocka_unit_test(test_too_large),

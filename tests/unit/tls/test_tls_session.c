@@ -3,6 +3,7 @@
 #include "tls/certificate.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -117,6 +118,104 @@ static void bytes_go_both_ways(void **state)
 	}
 }
 
+/* ---- one certificate takes the place of another ---- */
+
+/* An open file with key and certificate in one, as the agent keeps them. */
+static int one_file(void)
+{
+	int fd = memfd_create("certificate", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(tls_self_sign("new.example", 7, fd), OK);
+	return fd;
+}
+
+/* Shakes hands anew with this context, and sees which certificate the client is shown. */
+static bool shows(const struct tls_context *t, const char *host)
+{
+	struct pair p;
+	open_pair(&p, "NORMAL", "dot");
+	tls_session_free(&p.server);
+	assert_int_equal(tls_session_new(t, p.fd[0], &p.server), OK);
+	expect_open(&p);
+	unsigned count;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(p.client, &count);
+	gnutls_x509_crt_t c;
+	assert_int_equal(gnutls_x509_crt_init(&c), 0);
+	assert_int_equal(gnutls_x509_crt_import(c, &chain[0], GNUTLS_X509_FMT_DER), 0);
+	bool is = gnutls_x509_crt_check_hostname(c, host);
+	gnutls_x509_crt_deinit(c);
+	close_pair(&p);
+	return is;
+}
+
+static void sessions_keep_what_they_began_with(void **state)
+{
+	(void)state;
+	struct pair p, half;
+	char got[16];
+	int fd = one_file();
+	open_pair(&p, "NORMAL", "dot");
+	expect_open(&p);
+	open_pair(&half, "NORMAL", "dot"); /* one whose handshake is under way */
+	tls_session_free(&half.server);
+	assert_int_equal(tls_session_new(p.context, half.fd[0], &half.server), OK);
+	assert_int_equal(gnutls_handshake(half.client), GNUTLS_E_AGAIN);
+	assert_true(shows(p.context, "localhost"));
+	for (int i = 0; i < 3; i++) { /* the second time it takes the place of itself */
+		assert_int_equal(tls_context_renew(p.context, fd), OK);
+		assert_true(shows(p.context, "new.example"));
+		assert_int_equal(gnutls_record_send(p.client, "hello", 5), 5);
+		assert_int_equal(tls_receive(p.server, got, sizeof got), 5);
+		assert_int_equal(tls_send(p.server, "world", 5), 5);
+		assert_int_equal(gnutls_record_recv(p.client, got, sizeof got), 5);
+	}
+	expect_open(&half);
+	tls_context_free(&p.context); /* sessions outlive it */
+	assert_int_equal(tls_send(p.server, "world", 5), 5);
+	assert_int_equal(gnutls_record_recv(p.client, got, sizeof got), 5);
+	close_pair(&p);
+	close_pair(&half);
+	close(fd);
+}
+
+static void a_bad_file_changes_nothing(void **state)
+{
+	(void)state;
+	struct tls_context *t = NULL, *other = NULL;
+	int fd = one_file(), empty = memfd_create("empty", MFD_CLOEXEC), pipes[2];
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(tls_context_open(fd, "dot", &t), OK);
+	assert_int_equal(tls_context_renew(t, empty), ERR_INVALID);
+	assert_int_equal(tls_context_renew(t, pipes[0]), ERR_INVALID);
+	assert_int_equal(tls_context_renew(t, -1), ERR_SYSTEM);
+	assert_int_equal(write(empty, "-----BEGIN CERTIFICATE-----\n", 28), 28);
+	assert_int_equal(tls_context_renew(t, empty), ERR_INVALID);
+	assert_int_equal(tls_context_open(empty, "dot", &other), ERR_INVALID);
+	assert_null(other);
+	assert_true(shows(t, "new.example"));
+	tls_context_free(&t);
+	close(fd);
+	close(empty);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void an_open_file_is_checked_for_its_host(void **state)
+{
+	(void)state;
+	struct diag *d = diag_new();
+	int fd = one_file();
+	assert_int_equal(tls_check_open(fd, "it", "new.example", d), OK);
+	assert_int_equal(tls_check_open(fd, "it", NULL, d), OK);
+	assert_int_equal(diag_errors(d), 0);
+	assert_int_equal(tls_check_open(fd, "it", "old.example", d), ERR_INVALID);
+	assert_int_equal(diag_errors(d), 1);
+	assert_int_equal(ftruncate(fd, 150), 0); /* half a key */
+	assert_int_equal(tls_check_open(fd, "it", "new.example", d), ERR_INVALID);
+	close(fd);
+	diag_free(&d);
+}
+
 /* RFC 9325: nothing below 1.2, no static RSA, no CBC. */
 static void weak_tls_is_refused(void **state)
 {
@@ -229,6 +328,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_go_both_ways),
+		cmocka_unit_test(sessions_keep_what_they_began_with),
+		cmocka_unit_test(a_bad_file_changes_nothing),
+		cmocka_unit_test(an_open_file_is_checked_for_its_host),
 		cmocka_unit_test(weak_tls_is_refused),
 		cmocka_unit_test(the_protocol_is_agreed_on),
 		cmocka_unit_test(an_end_is_said),
