@@ -7,7 +7,7 @@
 
 #include <libknot/descriptor.h>
 
-#include "dns/internal.h"
+#include "dns/build.h"
 #include "util/cursor.h"
 
 /* SOA timers, for secondaries: within the ranges of RFC 1912 section 2.2, and long enough for Zonemaster. */
@@ -17,14 +17,6 @@ enum { SOA_REFRESH = 14400, SOA_RETRY = 3600, SOA_EXPIRE = 1209600 };
  * them, and a serial that moves between two answers makes resolvers fail that compare whole replies (Unbound
  * when the 0x20 check failed once). */
 enum { SOA_SERIAL = 1 };
-
-struct build {
-	struct dns_zones *zones;
-	struct dns_scanner *scanner;
-	struct dns_record *record;
-	const char *file;
-	struct diag *diag;
-};
 
 /* --- Nodes --- */
 
@@ -60,9 +52,7 @@ static int node_add(struct dns_zone *z, const struct dns_name *n, unsigned from,
 	return err;
 }
 
-/* Adds a name of the zone with all names between it and the apex: they exist, too (RFC 4592 section 2.2.2).
- * *out is valid until the next call. */
-static int name_add(struct dns_zone *z, const uint8_t *name, struct dns_node **out)
+int build_name(struct dns_zone *z, const uint8_t *name, struct dns_node **out)
 {
 	struct dns_name n;
 	dns_name_split(&n, name);
@@ -83,8 +73,7 @@ static knot_rrset_t *set_new(struct dns_node *n, uint16_t type, uint32_t ttl)
 	return &grown[n->set_count++];
 }
 
-/* All records of a set have one TTL (RFC 2181 section 5.2): the smallest given. */
-static int record_add(struct dns_node *n, uint16_t type, uint32_t ttl, const uint8_t *rdata, size_t len)
+int build_record(struct dns_node *n, uint16_t type, uint32_t ttl, const uint8_t *rdata, size_t len)
 {
 	knot_rrset_t *set = (knot_rrset_t *)dns_node_set(n, type);
 	if (!set)
@@ -98,7 +87,7 @@ static int record_add(struct dns_node *n, uint16_t type, uint32_t ttl, const uin
 
 /* --- What makes a zone --- */
 
-static struct dns_zone *owner_zone(const struct build *b, const uint8_t *name)
+struct dns_zone *build_owner_zone(const struct build *b, const uint8_t *name)
 {
 	struct dns_name n;
 	dns_name_split(&n, name);
@@ -130,22 +119,22 @@ static int soa_add(const struct build *b, struct dns_zone *z, const uint8_t *mna
 	int err = writer_finish(&w, &len);
 	struct dns_node *apex;
 	if (!err)
-		err = name_add(z, z->name, &apex);
-	return err ? err : record_add(apex, KNOT_RRTYPE_SOA, DNS_TTL, rdata, len);
+		err = build_name(z, z->name, &apex);
+	return err ? err : build_record(apex, KNOT_RRTYPE_SOA, DNS_TTL, rdata, len);
 }
 
 static int address_add(struct dns_node *n, const struct address *a)
 {
 	if (address_is_ipv4(a))
-		return record_add(n, KNOT_RRTYPE_A, DNS_TTL, a->bytes + 12, 4);
-	return record_add(n, KNOT_RRTYPE_AAAA, DNS_TTL, a->bytes, 16);
+		return build_record(n, KNOT_RRTYPE_A, DNS_TTL, a->bytes + 12, 4);
+	return build_record(n, KNOT_RRTYPE_AAAA, DNS_TTL, a->bytes, 16);
 }
 
 /* The addresses go where resolvers will ask for them, which may be another of our zones within this one. */
 static int addresses_add(const struct build *b, const uint8_t *name, const struct conf_nameserver *ns)
 {
 	struct dns_node *node;
-	int err = name_add(owner_zone(b, name), name, &node);
+	int err = build_name(build_owner_zone(b, name), name, &node);
 	for (size_t i = 0; i < ns->address_count && !err; i++)
 		err = address_add(node, &ns->addresses[i]);
 	return err;
@@ -171,9 +160,9 @@ static int nameserver_add(
 	struct dns_node *apex;
 	int err = first ? soa_add(b, z, name, len) : OK;
 	if (!err)
-		err = name_add(z, z->name, &apex);
+		err = build_name(z, z->name, &apex);
 	if (!err)
-		err = record_add(apex, KNOT_RRTYPE_NS, DNS_TTL, name, len);
+		err = build_record(apex, KNOT_RRTYPE_NS, DNS_TTL, name, len);
 	return err || !inside ? err : addresses_add(b, name, ns);
 }
 
@@ -186,14 +175,14 @@ static int nested_add(const struct build *b, const struct dns_zone *z)
 	struct dns_node *node;
 	dns_name_split(&n, z->name);
 	struct dns_zone *outer = (struct dns_zone *)dns_zones_find(b->zones, &n, 1);
-	return outer ? name_add(outer, z->name, &node) : OK;
+	return outer ? build_name(outer, z->name, &node) : OK;
 }
 
 static int zone_fill(const struct build *b, struct dns_zone *z)
 {
 	const struct conf_zone *c = z->conf;
 	struct dns_node *apex;
-	int err = name_add(z, z->name, &apex);
+	int err = build_name(z, z->name, &apex);
 	if (!c->nameserver_count)
 		diag_error(b->diag, b->file, c->line, "zone %s has no name servers", c->name);
 	for (size_t i = 0; i < c->nameserver_count && !err; i++)
@@ -226,16 +215,17 @@ static int static_add(
 	}
 	if (err)
 		return err;
-	if (knot_dname_in_bailiwick(r->owner, z->name) < 0 || owner_zone(b, r->owner) != z) {
+	if (knot_dname_in_bailiwick(r->owner, z->name) < 0 || build_owner_zone(b, r->owner) != z) {
 		diag_error(b->diag, b->file, c->line, "record '%s': its name does not belong to zone %s",
 			c->text, z->conf->name);
 		return OK;
 	}
 	struct dns_node *node;
-	err = name_add(z, r->owner, &node);
+	err = build_name(z, r->owner, &node);
 	if (err)
 		return err;
 	why = misplaced(r, node);
+	why = why ? why : own_refusal(b, r);
 	if (why) {
 		diag_error(b->diag, b->file, c->line, "record '%s': %s", c->text, why);
 		return OK;
@@ -246,7 +236,7 @@ static int static_add(
 			"record '%s': its TTL differs from others of name and type; "
 			"the smallest counts",
 			c->text);
-	return record_add(node, r->type, r->ttl, r->rdata, r->rdata_len);
+	return build_record(node, r->type, r->ttl, r->rdata, r->rdata_len);
 }
 
 static int statics_add(const struct build *b, struct dns_zone *z)
@@ -366,7 +356,7 @@ static void zone_name(const struct build *b, const struct conf_zone *c, uint16_t
 	b->zones->count++;
 }
 
-static int build(const struct build *b, const struct conf_zone *zones, const uint16_t *ids, size_t count)
+static int build(struct build *b, const struct conf_zone *zones, const uint16_t *ids, size_t count)
 {
 	struct dns_zones *z = b->zones;
 	for (size_t i = 0; i < count; i++)
@@ -376,8 +366,12 @@ static int build(const struct build *b, const struct conf_zone *zones, const uin
 	int err = OK;
 	for (size_t i = 0; i < z->count && !err; i++)
 		err = zone_fill(b, &z->list[i]);
+	if (b->own && count)
+		own_names(b, &zones[0]);
 	for (size_t i = 0; i < z->count && !err; i++)
 		err = statics_add(b, &z->list[i]);
+	if (b->own && !err)
+		err = own_records(b);
 	for (size_t i = 0; i < z->count && !err; i++)
 		err = zone_link(b, &z->list[i]);
 	return err;
@@ -386,9 +380,15 @@ static int build(const struct build *b, const struct conf_zone *zones, const uin
 int dns_zones_build(const struct conf_zone *zones, const uint16_t *ids, size_t count, const char *file,
 	struct diag *d, struct dns_zones **out)
 {
+	return dns_zones_build_own(zones, ids, count, NULL, file, d, out);
+}
+
+int dns_zones_build_own(const struct conf_zone *zones, const uint16_t *ids, size_t count,
+	const struct dns_own *own, const char *file, struct diag *d, struct dns_zones **out)
+{
 	*out = NULL;
 	size_t errors = diag_errors(d);
-	struct build b = {.file = file, .diag = d};
+	struct build b = {.file = file, .diag = d, .own = own};
 	b.zones = calloc(1, sizeof *b.zones);
 	b.scanner = dns_scanner_new();
 	b.record = calloc(1, sizeof *b.record);

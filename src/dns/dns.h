@@ -25,6 +25,24 @@ struct dns_answerer;
  * other data, in-zone name server without address, the same zone twice. ERR_INVALID: see `d`. ERR_NOMEM. */
 int dns_zones_build(const struct conf_zone *zones, const uint16_t *ids, size_t count, const char *file,
 	struct diag *d, struct dns_zones **out) MUST_USE;
+/* The certificate of this server's own API: where the challenge for it is, and who may issue it. */
+struct dns_own {
+	const char *host;              /* lower case, no final dot; NULL: not a name */
+	const struct conf_zone *zone;  /* the innermost of those to be built that holds it; NULL: none */
+	bool acme;                     /* the server gets the certificate itself */
+	const char *account;           /* then: URL of its account with the CA; empty: it has none yet */
+	const char *const *identities; /* and the names by which the CA knows itself in CAA records */
+	size_t identity_count;
+};
+
+/* The same, and what follows from `own`:
+ * - With `acme`, _acme-challenge.<zone> in the zone that holds the host (or the first) is the server's own
+ *   delegate, and for a host below the zone _acme-challenge.<host> is a CNAME to it.
+ * - Zones without a CAA record at their apex get one (RFC 8659, RFC 8657): with `acme` the zone that has the
+ *   challenge allows that account with the CA and nobody else; where the host is in a zone, but somebody else
+ *   gets its certificate, no zone above it says anything; all others allow nobody. */
+int dns_zones_build_own(const struct conf_zone *zones, const uint16_t *ids, size_t count,
+	const struct dns_own *own, const char *file, struct diag *d, struct dns_zones **out) MUST_USE;
 /* Is there a static name <label>.<zone>, with records or an empty non-terminal, or is another zone there or
  * below it? No delegate of that label would ever be answered. `label` in lower case. */
 bool dns_zones_has_static(const struct dns_zones *z, uint16_t id, const char *label);
