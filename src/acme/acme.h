@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* An ACME client (RFC 8555) for one certificate, the API's own. It has a process to itself: it waits inside
- * its functions. libcurl stays in this room. One thread, which is the caller's.
+ * its functions. libcurl stays in this room. One thread, which is the caller's; libcurl resolves names in
+ * threads of its own.
  *
  * Everything it keeps is in one folder that is its own: the account's key and URL, the certificate with its
  * key. Files are replaced by rename, so that a reader finds the old one or the new one, whole. */
@@ -12,7 +13,18 @@
 
 #include "util/error.h"
 
-enum { ACME_TEXT = 256, ACME_URL = 512, ACME_IDENTITIES = 8 };
+enum { ACME_TEXT = 256, ACME_URL = 512, ACME_IDENTITIES = 8, ACME_NAMES = 16 };
+
+/* How long is waited for what, in milliseconds; 0: as it says here. For tests, which have less patience. */
+struct acme_times {
+	int64_t request;     /* one request and its answer, as a whole: 30 s */
+	int64_t poll;        /* between two looks at an order, where the CA does not say: 2 s */
+	int64_t wait;        /* for an order or a challenge, in all: 10 min */
+	int64_t patience;    /* the longest Retry-After that is waited for in the middle of an order: 1 min */
+	int64_t first_retry; /* after the first failure; doubles from there: 1 min */
+	int64_t longest_retry; /* 1 day; less for certificates that do not live long */
+	int64_t check;         /* the least between two questions when to renew (RFC 9773): 1 min */
+};
 
 struct acme_settings {
 	const char *directory;       /* URL of the CA's directory (RFC 8555 section 7.1.1) */
@@ -24,8 +36,11 @@ struct acme_settings {
 					CA's own choice */
 	const char *profile;         /* of certificates, where the CA has several; NULL: the CA's choice */
 	const char *const *names;    /* DNS names the certificate is for; no wildcards */
-	size_t name_count;
-	const char *folder; /* exists, belongs to this process, mode 0700 */
+	size_t name_count;           /* 1 to ACME_NAMES */
+	const char *folder;          /* exists, belongs to this process, mode 0700 */
+	bool fresh; /* somebody has started or reloaded the server: what failed before is tried
+		       again soon, as after a first failure, unless the CA forbade it */
+	struct acme_times times;
 };
 
 /* What others may know. Times are milliseconds since the epoch, 0: never. */
@@ -54,15 +69,18 @@ struct acme_hooks {
 	void (*report)(void *ctx, const struct acme_state *state);
 };
 
-/* Names of the files in the folder. */
-#define ACME_ACCOUNT_FILE     "account.json"    /* who we are to which CA; holds the account's key */
+/* Names of the files in the folder. The account's key is in one more, which is named after the directory. */
+#define ACME_STATE_FILE       "state.json"      /* accounts, attempts, when to renew; nothing secret */
 #define ACME_CERTIFICATE_FILE "certificate.pem" /* private key, certificate, chain; mode 0600 */
 
-/* What the folder says, without asking anybody: for the start. ERR_NOTFOUND: nothing yet, *out is zero. */
+/* What the folder says, without asking anybody: for the start. ERR_NOTFOUND: nothing yet, *out is zero;
+ * ERR_NOMEM; ERR_SYSTEM: the folder cannot be read. */
 int acme_state_load(const char *folder, const char *directory, struct acme_state *out) MUST_USE;
 
 /* Keeps the certificate good until `stop` is readable: orders one if there is none, or if it is for other
  * names; renews it when the CA says so (RFC 9773), or else after two thirds of its lifetime. What fails is
- * logged, reported and tried again, later each time, and never sooner than the CA allows. ERR_NOMEM;
- * ERR_SYSTEM: the folder cannot be used. */
+ * logged, reported and tried again, later each time, and never sooner than the CA allows. What goes wrong is
+ * remembered in the folder, so that a process that dies over it does not ask again and again. OK: stopped;
+ * ERR_NOMEM; ERR_INVALID: the settings; ERR_SYSTEM: the folder cannot be used. What is the matter is logged.
+ */
 int acme_run(const struct acme_settings *s, const struct acme_hooks *hooks, int stop) MUST_USE;
