@@ -44,10 +44,13 @@ static void close_all_but(int *keep, size_t count)
 /* Everything a child needs besides the settings. */
 struct inheritance {
 	int stop;
-	int channel; /* api: its own end */
+	int channel; /* api, agent: its own end */
+	int line;    /* its end of struct child's */
 	int control; /* keeper: its end */
 	int channels[KEEPER_CHANNELS];
-	size_t channel_count; /* keeper: its ends of the channels of all askers */
+	size_t channel_count; /* keeper: its ends of the channels of all askers but */
+	int agents[KEEPER_CHANNELS];
+	size_t agent_count; /* the agent's */
 };
 
 static struct dns_sockets dns_sockets_of(const struct supervisor *s, const struct child *c)
@@ -58,12 +61,17 @@ static struct dns_sockets dns_sockets_of(const struct supervisor *s, const struc
 				   : (struct dns_sockets){.count = 0};
 }
 
+static bool speaks_tls(enum role role)
+{
+	return role == ROLE_API || role == ROLE_DOT;
+}
+
 static int keep_own(const struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	const struct sockets *k = s->sockets;
 	struct dns_sockets dns = dns_sockets_of(s, c);
-	/* stop, channel, control, admin, and whichever of the others the role has */
-	size_t count = 0, room = 4 + KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
+	/* stop, channel, line, certificate, control, admin, and whichever of the others the role has */
+	size_t count = 0, room = 6 + 2 * KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
 	int *keep = calloc(room, sizeof *keep);
 	if (!keep)
 		return ERR_NOMEM;
@@ -76,20 +84,25 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 		keep[count++] = dns.tls[i];
 	for (size_t i = 0; c->role == ROLE_API && i < k->api_count; i++)
 		keep[count++] = k->api[i];
-	if (c->role == ROLE_API)
+	if (c->role == ROLE_API || c->role == ROLE_AGENT)
 		keep[count++] = in->channel;
+	keep[count++] = in->line;
+	if (speaks_tls(c->role))
+		keep[count++] = s->certificate;
 	if (c->role == ROLE_KEEPER) {
 		keep[count++] = in->control;
 		keep[count++] = k->admin.fd;
 	}
 	for (size_t i = 0; i < in->channel_count; i++)
 		keep[count++] = in->channels[i];
+	for (size_t i = 0; i < in->agent_count; i++)
+		keep[count++] = in->agents[i];
 	close_all_but(keep, count);
 	free(keep);
 	return OK;
 }
 
-static const char *const role_names[ROLES] = {"keeper", "dns", "dot", "api"};
+static const char *const role_names[ROLES] = {"keeper", "dns", "dot", "api", "agent"};
 
 void child_name(const struct child *c, char out[static 16])
 {
@@ -180,15 +193,20 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 		.admin = s->sockets->admin.fd,
 		.channels = in->channels,
 		.channel_count = in->channel_count,
+		.agents = in->agents,
+		.agent_count = in->agent_count,
 		.control = in->control};
+	const struct own_certificate own = {speaks_tls(c->role) ? s->certificate : -1, in->line};
 	switch (c->role) {
 	case ROLE_KEEPER:
 		return keeper_process_run(&s->settings, &seat, &keeper, in->stop);
 	case ROLE_DNS:
 	case ROLE_DOT:
-		return dns_process_run(&s->settings, &seat, &dns, &memory, in->stop);
+		return dns_process_run(&s->settings, &seat, &dns, &memory, &own, in->stop);
+	case ROLE_AGENT:
+		return agent_process_run(&s->settings, &seat, in->channel, in->line, !c->again, in->stop);
 	default:
-		return api_process_run(&s->settings, &seat, s->sockets, in->channel, in->stop);
+		return api_process_run(&s->settings, &seat, s->sockets, in->channel, &own, in->stop);
 	}
 }
 
@@ -225,9 +243,10 @@ static int make_pair(int out[static 2])
 }
 
 /* Gives the running keeper its end of a new asker's channel. No keeper: the next one inherits it. */
-static void send_channel(const struct supervisor *s, int fd)
+static void send_channel(const struct supervisor *s, const struct child *c)
 {
-	if (s->control >= 0 && ipc_send_channel(s->control, fd, IPC_CHANNEL_API))
+	uint8_t kind = c->role == ROLE_AGENT ? IPC_CHANNEL_AGENT : IPC_CHANNEL_API;
+	if (s->control >= 0 && ipc_send_channel(s->control, c->channel, kind))
 		log_debug("app", "the keeper is not there to take a channel; the next one will");
 }
 
@@ -238,25 +257,41 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static int make_ends(int *here, int *there)
+{
+	int pair[2];
+	if (make_pair(pair))
+		return ERR_SYSTEM;
+	*here = pair[0];
+	*there = pair[1];
+	return OK;
+}
+
+/* What api, dot and agent have: a channel to the keeper, a line to the supervisor. */
+static int prepare_asker(struct child *c, struct inheritance *in)
+{
+	int rc = c->role == ROLE_DOT ? OK : make_ends(&c->channel, &in->channel);
+	return rc ? rc : make_ends(&c->line, &in->line);
+}
+
 /* The descriptors a child needs, and in this process those that stay behind. */
 static int prepare(struct supervisor *s, struct child *c, struct inheritance *in)
 {
 	int pair[2];
-	*in = (struct inheritance){.stop = -1, .channel = -1, .control = -1};
-	if (c->role == ROLE_DNS || c->role == ROLE_DOT)
+	*in = (struct inheritance){.stop = -1, .channel = -1, .line = -1, .control = -1};
+	if (c->role == ROLE_DNS)
 		return OK;
+	if (c->role != ROLE_KEEPER)
+		return prepare_asker(c, in);
 	if (make_pair(pair))
 		return ERR_SYSTEM;
-	if (c->role == ROLE_API) {
-		c->channel = pair[0];
-		in->channel = pair[1];
-		return OK;
-	}
 	close_fd(&s->control);
 	s->control = pair[0];
 	in->control = pair[1];
 	for (const struct child *o = s->children; o; o = o->next)
-		if (o->channel >= 0 && in->channel_count < KEEPER_CHANNELS)
+		if (o->channel >= 0 && o->role == ROLE_AGENT && in->agent_count < KEEPER_CHANNELS)
+			in->agents[in->agent_count++] = o->channel;
+		else if (o->channel >= 0 && in->channel_count < KEEPER_CHANNELS)
 			in->channels[in->channel_count++] = o->channel;
 	return OK;
 }
@@ -274,6 +309,7 @@ int child_start(struct supervisor *s, struct child *c)
 	}
 	int code = errno;
 	close_fd(&in.channel);
+	close_fd(&in.line);
 	close_fd(&in.control);
 	if (c->pid < 0) {
 		child_name(c, name);
@@ -282,12 +318,13 @@ int child_start(struct supervisor *s, struct child *c)
 		child_close(c);
 		return ERR_SYSTEM;
 	}
-	if (c->role == ROLE_API)
-		send_channel(s, c->channel);
+	if (c->channel >= 0)
+		send_channel(s, c);
 	return OK;
 }
 
 void child_close(struct child *c)
 {
 	close_fd(&c->channel);
+	close_fd(&c->line);
 }

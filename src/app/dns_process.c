@@ -27,6 +27,8 @@ struct dns_process {
 	int64_t next_open;
 	bool tried, pinned; /* the snapshot, for this batch */
 	bool open_failed;
+	struct tls_context *tls; /* NULL: a worker of port 53 */
+	const struct own_certificate *own;
 	const struct dns_counters *counters; /* NULL: nobody counts */
 	uint64_t reported;                   /* limited answers the log knows of */
 	int64_t report_due;                  /* 0: nobody was limited lately */
@@ -132,7 +134,13 @@ static size_t answer(void *ctx, const struct net_message *m, uint8_t *out, size_
 	return dns_answer(p->answerer, &q, out, cap);
 }
 
-static int serve(struct dns_process *p, const struct dns_sockets *k, const struct tls_context *tls, int stop)
+static bool take_certificate(void *ctx)
+{
+	const struct dns_process *p = ctx;
+	return own_take_newer(p->own, p->tls);
+}
+
+static int serve(struct dns_process *p, const struct dns_sockets *k, int stop)
 {
 	const struct net_settings settings = {
 		.udp = k->udp,
@@ -141,7 +149,8 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, const struc
 		.tcp_count = k->count,
 		.tls = k->tls,
 		.tls_count = k->tls_count,
-		.tls_context = tls,
+		.tls_context = p->tls,
+		.watched = p->own->line,
 		.stop = stop,
 		.tcp_connections = k->tcp_connections,
 		.tcp_idle = TCP_IDLE_MS,
@@ -152,7 +161,8 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, const struc
 		.batch_begin = begin_batch,
 		.batch_end = end_batch,
 		.look_ahead = look_ahead,
-		.answer = answer};
+		.answer = answer,
+		.watched = p->tls && p->own->line >= 0 ? take_certificate : NULL};
 	return net_run(&settings, &handler);
 }
 
@@ -180,17 +190,16 @@ static void note(
 }
 
 int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
-	const struct dns_memory *m, int stop)
+	const struct dns_memory *m, const struct own_certificate *own, int stop)
 {
 	struct dns_counters *n = m->counters;
 	struct witness_writer *witness = NULL;
 	struct dns_process p = {.store_path = s->conf->store_path,
 		.delegates = {m->index, pin_snapshot, &p},
+		.own = own,
 		.counters = n,
 		.reported = n ? n->limited : 0};
 	struct dns_settings dns = dns_settings_of(s, k->workers, n);
-	const struct conf_api *api = &s->conf->api;
-	struct tls_context *tls = NULL;
 	int rc = m->witness ? witness_writer_new(m->witness, m->ring, &witness) : OK;
 	if (rc)
 		return rc;
@@ -201,16 +210,16 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 		goto free_witness;
 	/* Only who serves TLS reads the key, and before the sandbox is entered. */
 	if (k->tls_count)
-		rc = tls_context_new(api->tls_certificate, api->tls_key, "dot", &tls);
+		rc = own_tls_context(&s->conf->api, own, "dot", &p.tls);
 	if (rc)
 		goto out;
 	open_store(&p);
 	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path, seat);
 	if (!rc)
-		rc = serve(&p, k, tls, stop);
+		rc = serve(&p, k, stop);
 	close_store(&p);
 out:
-	tls_context_free(&tls);
+	tls_context_free(&p.tls);
 	dns_answerer_free(&p.answerer);
 free_witness:
 	witness_writer_free(&witness);

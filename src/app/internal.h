@@ -13,6 +13,7 @@
 #include "delegate/witness.h"
 #include "dns/dns.h"
 #include "keeper/keeper.h"
+#include "tls/tls.h"
 
 /* ---- settings.c: one configuration with everything built from it; replaced as a whole on SIGHUP ---- */
 
@@ -22,6 +23,7 @@ struct settings {
 	struct keeper_zone *keeper_zones; /* one per configured zone, with the store's ids */
 	struct dns_cookie_secrets cookies;
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* of the bearer token; all zero: there is none */
+	struct acme_state own; /* what the agent's folder said when the zones were built; all zero: nothing */
 };
 
 /* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.
@@ -33,6 +35,51 @@ int settings_bind_store(struct settings *s, struct diag *d) MUST_USE;
  * `d`. */
 int settings_check_reload(const struct settings *now, const struct settings *next, struct diag *d) MUST_USE;
 void settings_free(struct settings *s); /* accepts the zero state */
+
+/* Builds the zones anew, with what the agent's folder says now. As settings_bind_store(). */
+int settings_build_zones(const struct settings *s, const struct acme_state *own, struct diag *d,
+	struct dns_zones **out) MUST_USE;
+
+/* ---- apart.c: work in a process of its own, which ends with the answer. What a library leaves behind in
+ * memory of a key that it has read would otherwise be inherited by every child of this process ---- */
+
+/* `to` and `from`: the two ends of a pipe between `job`, which runs there, and `take` (NULL: nothing is
+ * said), which runs here meanwhile. Returns what job returned, or else what take did. ERR_SYSTEM: there was
+ * no such process, or it did not come to its end. */
+typedef int apart_job(void *ctx, int to);
+typedef int apart_take(void *ctx, int from);
+int apart_run(apart_job *job, apart_take *take, void *ctx) MUST_USE;
+
+/* ---- own.c: the folder of the agent, and the certificate in it ---- */
+
+enum { OWN_PATH = 4096 };
+
+/* Makes the folder, for the account that this is; with another mode than acme does nothing. ERR_SYSTEM,
+ * ERR_INVALID; said in `d`. */
+int own_make_folder(const struct conf *c, struct diag *d) MUST_USE;
+int own_path(const struct conf *c, const char *file, char out[static OWN_PATH]) MUST_USE;
+/* Are the files good that mode acme is told of? Says in `d` why not. ERR_INVALID, ERR_SYSTEM. */
+int own_check_files(const struct conf *c, struct diag *d) MUST_USE;
+/* The HMAC key of the external account binding; without one an empty text. As secret_file_read(). */
+int own_load_binding(const struct conf *c, struct diag *d, char *text, size_t cap) MUST_USE;
+/* What the folder says; all zero: nothing. With another mode than acme that is so, too. */
+void own_load_state(const struct conf *c, struct acme_state *out);
+/* A sealed piece of memory (memfd) with key, certificate and chain, which the caller closes: those in the
+ * folder, or ones that are made now and signed by themselves. The first: ERR_NOTFOUND, there is none yet;
+ * ERR_INVALID, said in `d`: not good, or not for the API's host. ERR_NOMEM, ERR_SYSTEM. */
+int own_open_certificate(const struct conf *c, struct diag *d, int *fd) MUST_USE;
+int own_sign_certificate(const struct conf *c, int *fd) MUST_USE;
+
+/* Where a process that speaks TLS has its certificate from in mode acme. */
+struct own_certificate {
+	int fd;   /* as above; -1: from files */
+	int line; /* on which newer ones arrive (SCM_RIGHTS); -1: none do */
+};
+/* The context of such a process, for whatever mode it is. Errors of tls_context_new(). */
+int own_tls_context(const struct conf_api *c, const struct own_certificate *from, const char *protocol,
+	struct tls_context **out) MUST_USE;
+/* Takes what waits on the line. False: nothing will come any more. */
+bool own_take_newer(const struct own_certificate *from, struct tls_context *tls);
 
 /* ---- cookies.c ---- */
 
@@ -161,7 +208,7 @@ struct dns_memory {
 	unsigned ring; /* its own */
 };
 int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
-	const struct dns_memory *m, int stop) MUST_USE;
+	const struct dns_memory *m, const struct own_certificate *own, int stop) MUST_USE;
 struct keeper_inheritance {
 	struct delegate_index *index; /* NULL: none */
 	const struct counters *counters;
@@ -169,12 +216,19 @@ struct keeper_inheritance {
 	int admin;               /* listening socket; -1: none */
 	const int *channels;
 	size_t channel_count;
+	const int *agents; /* the same, of the agent */
+	size_t agent_count;
 	int control;
 };
 int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	const struct keeper_inheritance *in, int stop) MUST_USE;
 int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
-	int channel, int stop) MUST_USE;
+	int channel, const struct own_certificate *own, int stop) MUST_USE;
+/* agent.c. `fresh`: somebody has started or reloaded the server, it was not just the agent that ended.
+ * `line`: to the supervisor, on which it says: */
+enum agent_word { AGENT_PERMIT = 1, AGENT_RENEWED, AGENT_DONE, AGENT_FAILED };
+int agent_process_run(const struct settings *s, const struct board_seat *seat, int channel, int line,
+	bool fresh, int stop) MUST_USE;
 
 /* ---- supervisor.c ---- */
 

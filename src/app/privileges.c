@@ -53,6 +53,7 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 	int rc = unused ? settings_check_certificate(c, unused) : ERR_NOMEM;
 	int cookies = unused ? check_cookies(c, unused) : ERR_NOMEM;
 	int token = unused ? check_token(c, unused) : ERR_NOMEM;
+	int acme = unused ? own_check_files(c, unused) : ERR_NOMEM;
 	diag_free(&unused);
 	if (seteuid(0) || setegid(0))
 		return ERR_SYSTEM;
@@ -71,7 +72,12 @@ static int check_as(const struct passwd *p, const struct conf *c, struct diag *d
 			"admin.token_file: the account \"%s\", as which the server runs, cannot read it, and could "
 			"not when it is told to reload; give it to that account's group, mode 640",
 			p->pw_name);
-	return rc ? rc : cookies ? cookies : token;
+	if (acme)
+		diag_error(d, c->file, 0,
+			"api.tls.acme: the account \"%s\", as which the server runs, cannot read ca_file or "
+			"eab_hmac_key_file; give it access to both",
+			p->pw_name);
+	return rc ? rc : cookies ? cookies : token ? token : acme;
 }
 
 int privileges_check_files(const struct conf *c, struct diag *d)
@@ -79,6 +85,7 @@ int privileges_check_files(const struct conf *c, struct diag *d)
 	int rc = settings_check_certificate(c, d);
 	rc = rc ? rc : check_cookies(c, d);
 	rc = rc ? rc : check_token(c, d);
+	rc = rc ? rc : own_check_files(c, d);
 	if (rc || geteuid() != 0)
 		return rc;
 	const struct passwd *p = find_user(c, d);

@@ -46,6 +46,15 @@ static bool is_static(const void *zones, uint16_t zone, const char *label)
 	return dns_zones_has_static(zones, zone, label);
 }
 
+/* Where the challenge for the API's own certificate is. */
+static const struct keeper_zone *challenge_zone(const struct settings *s)
+{
+	const struct conf *c = s->conf;
+	if (c->api.tls_mode != CONF_TLS_ACME)
+		return NULL;
+	return &s->keeper_zones[c->api.host_zone ? c->api.host_zone - c->zones : 0];
+}
+
 int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	const struct keeper_inheritance *in, int stop)
 {
@@ -67,6 +76,9 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 		.static_ctx = s->zones,
 		.channels = in->channels,
 		.channel_count = in->channel_count,
+		.agents = in->agents,
+		.agent_count = in->agent_count,
+		.challenge_zone = challenge_zone(s),
 		.control = in->control,
 		.stop = stop,
 		.witness = in->witness,
@@ -83,76 +95,90 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 
 /* ---- api ---- */
 
+struct api_process {
+	struct api *api;
+	struct http_server *http;
+	struct ipc_client *client;
+	struct tls_context *tls;    /* NULL: plain HTTP */
+	struct own_certificate own; /* line -1: none, or there will be no newer ones */
+};
+
 /* True: told to stop. */
-static bool serve_once(
-	struct api *api, struct http_server *http, struct ipc_client *client, int stop, int *rc)
+static bool serve_once(struct api_process *p, int stop, int *rc)
 {
-	int64_t next = api_run(api, clock_mono_ms()) - clock_mono_ms();
+	int64_t next = api_run(p->api, clock_mono_ms()) - clock_mono_ms();
 	int wait = next < 0 ? 0 : next < API_TICK_MS ? (int)next : API_TICK_MS;
-	struct pollfd p[] = {
-		{.fd = http_fd(http), .events = POLLIN},
-		{.fd = ipc_client_fd(client), .events = POLLIN},
+	struct pollfd fds[] = {
+		{.fd = http_fd(p->http), .events = POLLIN},
+		{.fd = ipc_client_fd(p->client), .events = POLLIN},
+		{.fd = p->tls ? p->own.line : -1, .events = POLLIN},
 		{.fd = stop, .events = POLLIN},
 	};
-	(void)!poll(p, stop < 0 ? 2 : 3, wait); /* interrupted or not: look at everything */
+	(void)!poll(fds, sizeof fds / sizeof *fds, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
-	*rc = ipc_client_run(client, now);
-	http_run(http, now);
-	return stop >= 0 && p[2].revents;
+	if (fds[2].revents && !own_take_newer(&p->own, p->tls))
+		p->own.line = -1;
+	*rc = ipc_client_run(p->client, now);
+	http_run(p->http, now);
+	return stop >= 0 && fds[3].revents;
 }
 
-static int serve_until_stopped(struct api *api, struct http_server *http, struct ipc_client *client, int stop)
+static int serve_until_stopped(struct api_process *p, int stop)
 {
 	int rc = OK;
-	while (!rc && !serve_once(api, http, client, stop, &rc))
+	while (!rc && !serve_once(p, stop, &rc))
 		;
-	http_quiesce(http);
+	http_quiesce(p->http);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
-	while (!rc && http_busy(http) && clock_mono_ms() < end)
-		serve_once(api, http, client, -1, &rc);
+	while (!rc && http_busy(p->http) && clock_mono_ms() < end)
+		serve_once(p, -1, &rc);
 	return rc;
 }
 
+static int start_http(const struct conf_api *c, const struct sockets *k, struct api_process *p)
+{
+	const struct http_settings settings = {
+		.listen = k->api,
+		.listen_count = k->api_count,
+		.tls = p->tls,
+		.trusted_proxies = c->trusted_proxies,
+		.trusted_proxy_count = c->trusted_proxy_count,
+	};
+	return http_start(&settings, api_handle, p->api, &p->http);
+}
+
 int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
-	int channel, int stop)
+	int channel, const struct own_certificate *own, int stop)
 {
 	const struct conf_api *c = &s->conf->api;
 	const struct api_settings api_settings = {
 		c->url, (const char *const *)c->base_paths, c->base_path_count};
-	bool tls = c->tls_mode == CONF_TLS_FILES;
-	const struct http_settings http_settings = {
-		.listen = k->api,
-		.listen_count = k->api_count,
-		.certificate = tls ? c->tls_certificate : NULL,
-		.key = tls ? c->tls_key : NULL,
-		.trusted_proxies = c->trusted_proxies,
-		.trusted_proxy_count = c->trusted_proxy_count,
-	};
-	struct ipc_client *client;
-	struct api *api;
-	struct http_server *http;
-	int rc = ipc_client_new(channel, &client);
+	struct api_process p = {.own = *own};
+	int rc = ipc_client_new(channel, &p.client);
 	if (rc)
 		goto out;
-	rc = api_new(&api_settings, client, &api);
+	rc = api_new(&api_settings, p.client, &p.api);
 	if (rc)
 		goto free_client;
-	rc = http_start(&http_settings, api_handle, api, &http);
+	if (c->tls_mode != CONF_TLS_OFF)
+		rc = own_tls_context(c, own, HTTP_PROTOCOL, &p.tls);
+	rc = rc ? rc : start_http(c, k, &p);
 	if (rc)
 		goto free_api;
 	give_way_to_dns();
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
-		rc = serve_until_stopped(api, http, client, stop);
+		rc = serve_until_stopped(&p, stop);
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
-	ipc_client_free(&client);
-	api_flush(api);
-	http_stop(&http);
+	ipc_client_free(&p.client);
+	api_flush(p.api);
+	http_stop(&p.http);
 free_api:
-	api_free(&api);
+	tls_context_free(&p.tls);
+	api_free(&p.api);
 free_client:
-	ipc_client_free(&client);
+	ipc_client_free(&p.client);
 out:
 	return rc;
 }

@@ -43,6 +43,19 @@ static int allow(int rules, const char *path, uint64_t access)
 	return rc ? ERR_SYSTEM : OK;
 }
 
+/* Its own folder, and what name resolution and TLS read. */
+static int add_agent_rules(int rules, uint64_t handled, const char *store_path)
+{
+	static const char *const system[] = {"/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve"};
+	char folder[4096];
+	if (text_format(folder, sizeof folder, "%s/acme", store_path))
+		return ERR_RANGE;
+	int rc = allow(rules, folder, (READING | WRITING | LANDLOCK_ACCESS_FS_REMOVE_FILE) & handled);
+	for (size_t i = 0; !rc && i < sizeof system / sizeof *system; i++)
+		rc = allow(rules, system[i], READING);
+	return rc;
+}
+
 static int add_rules(int rules, uint64_t handled, enum sandbox_role role, const char *store_path)
 {
 	char lock[4096];
@@ -52,6 +65,8 @@ static int add_rules(int rules, uint64_t handled, enum sandbox_role role, const 
 #endif
 	if (role == SANDBOX_API)
 		return OK; /* no file at all */
+	if (role == SANDBOX_AGENT)
+		return add_agent_rules(rules, handled, store_path);
 	if (role == SANDBOX_KEEPER)
 		return allow(rules, store_path, (READING | WRITING) & handled);
 	/* A reader of the store announces itself in the lock file; the data it may only read. */

@@ -29,7 +29,7 @@ static void announce(const struct settings *s, const struct sockets *k)
 	for (size_t i = 0; i < c->api.listen_count; i++) {
 		endpoint_format(&c->api.listen[i], text);
 		log_info("app", "API on %s, %s", text,
-			c->api.tls_mode == CONF_TLS_FILES ? "HTTPS" : "plain HTTP");
+			c->api.tls_mode == CONF_TLS_OFF ? "plain HTTP" : "HTTPS");
 	}
 	if (k->admin.fd >= 0)
 		log_info("app", "administration on %s%s", c->admin.socket,

@@ -5,9 +5,21 @@
 #include "app/internal.h"
 #include "util/secure.h"
 
-static int build_zones(const struct conf *c, const uint16_t *ids, struct diag *d, struct dns_zones **out)
+/* `state`: what is known of the account with the CA. */
+static int build_zones(const struct conf *c, const uint16_t *ids, const struct acme_state *state,
+	struct diag *d, struct dns_zones **out)
 {
-	return dns_zones_build(c->zones, ids, c->zone_count, c->file, d, out);
+	const char *identities[ACME_IDENTITIES];
+	struct dns_own own = {.host = c->api.host,
+		.zone = c->api.host_zone,
+		.acme = c->api.tls_mode == CONF_TLS_ACME,
+		.account = state->account,
+		.identities = identities};
+	while (own.identity_count < ACME_IDENTITIES && *state->identities[own.identity_count]) {
+		identities[own.identity_count] = state->identities[own.identity_count];
+		own.identity_count++;
+	}
+	return dns_zones_build_own(c->zones, ids, c->zone_count, &own, c->file, d, out);
 }
 
 /* The records of the zones can be checked before there is a store that gives them ids. */
@@ -17,7 +29,8 @@ static int check_zones(const struct conf *c, struct diag *d)
 	struct dns_zones *zones = NULL;
 	if (!ids)
 		return ERR_NOMEM;
-	int rc = build_zones(c, ids, d, &zones);
+	const struct acme_state nothing = {.account = ""};
+	int rc = build_zones(c, ids, &nothing, d, &zones);
 	dns_zones_free(&zones);
 	free(ids);
 	return rc;
@@ -49,6 +62,31 @@ static int assign_ids(struct store *store, const struct conf *c, struct keeper_z
 	return rc ? rc : committed;
 }
 
+int settings_build_zones(
+	const struct settings *s, const struct acme_state *own, struct diag *d, struct dns_zones **out)
+{
+	const struct conf *c = s->conf;
+	uint16_t *ids = calloc(c->zone_count, sizeof *ids);
+	if (!ids)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < c->zone_count; i++)
+		ids[i] = s->keeper_zones[i].id;
+	int rc = build_zones(c, ids, own, d, out);
+	free(ids);
+	return rc;
+}
+
+/* The same zones were checked before, and what is to be warned of was said then. */
+static int build_again(struct settings *s, struct diag *d)
+{
+	struct diag *unused = diag_new();
+	int rc = unused ? settings_build_zones(s, &s->own, unused, &s->zones) : ERR_NOMEM;
+	if (rc)
+		diag_error(d, s->conf->file, 0, "the zones cannot be built: %s", error_text(rc));
+	diag_free(&unused);
+	return rc;
+}
+
 int settings_bind_store(struct settings *s, struct diag *d)
 {
 	const struct conf *c = s->conf;
@@ -64,8 +102,11 @@ int settings_bind_store(struct settings *s, struct diag *d)
 	}
 	/* Closed before any fork: an open store must not be inherited. */
 	store_close(&store);
-	rc = rc ? rc : build_zones(c, ids, d, &s->zones);
 	free(ids);
+	rc = rc ? rc : own_make_folder(c, d);
+	if (!rc)
+		own_load_state(c, &s->own);
+	rc = rc ? rc : build_again(s, d);
 	return rc;
 }
 

@@ -52,8 +52,9 @@ static bool may_start(const struct supervisor *s, const struct child *c, int64_t
 {
 	if (c->pid || c->leaving || c->due > now)
 		return false;
-	/* The store has one writer: a keeper waits for the end of its predecessor. */
-	return c->role != ROLE_KEEPER || !running(s, ROLE_KEEPER);
+	/* The store has one writer, and so has the agent's folder: these wait for the end of their
+	 * predecessors. */
+	return (c->role != ROLE_KEEPER && c->role != ROLE_AGENT) || !running(s, c->role);
 }
 
 /* Starts whoever is due. In a child it returns at once, with child_status set. */
@@ -73,7 +74,7 @@ static int add_child(struct supervisor *s, enum role role, unsigned index)
 	c->role = role;
 	c->index = index;
 	c->generation = s->generation;
-	c->channel = -1;
+	c->channel = c->line = -1;
 	while (*last)
 		last = &(*last)->next;
 	*last = c;
@@ -107,6 +108,7 @@ static void tell_role(struct supervisor *s, enum role role)
 /* The api goes first, because the requests it still has need the keeper. */
 static void stop_in_order(struct supervisor *s)
 {
+	tell_role(s, ROLE_AGENT);
 	tell_role(s, ROLE_API);
 	if (!running(s, ROLE_API)) {
 		tell_role(s, ROLE_KEEPER);
@@ -164,6 +166,7 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		remove_child(s, c);
 		return;
 	}
+	c->again = true;
 	c->due = now;
 	if (now - c->started < STEADY_MS)
 		delay_start(c, now);
@@ -197,6 +200,7 @@ static int load_next(struct supervisor *s, struct settings *next, struct diag *d
 {
 	int rc = app_load(s->file, d, &next->conf);
 	rc = rc ? rc : settings_check_certificate(next->conf, d);
+	rc = rc ? rc : own_check_files(next->conf, d);
 	rc = rc ? rc : settings_load_cookies(next, &s->settings, d);
 	rc = rc ? rc : settings_load_operator(next, d);
 	rc = rc ? rc : settings_check_reload(&s->settings, next, d);
@@ -206,10 +210,12 @@ static int load_next(struct supervisor *s, struct settings *next, struct diag *d
 /* Every child is replaced by one with the new settings: the new one starts, the old one finishes what it has.
  * Only the keeper's successor waits for its predecessor's end (start_due sees to it), because the store has
  * one writer. */
-static int replace_children(struct supervisor *s)
+int supervisor_replace(struct supervisor *s, bool agent_too)
 {
 	for (struct child *c = s->children, *next; c; c = next) {
 		next = c->next;
+		if (c->role == ROLE_AGENT && !agent_too)
+			continue;
 		if (!c->pid)
 			remove_child(s, c); /* not started (again) yet: nobody to wait for */
 		else if (!c->leaving)
@@ -221,6 +227,8 @@ static int replace_children(struct supervisor *s)
 		rc = add_child(s, ROLE_DNS, i);
 	if (!rc && s->sockets->dot_count)
 		rc = add_child(s, ROLE_DOT, 0);
+	if (!rc && agent_too && s->settings.conf->api.tls_mode == CONF_TLS_ACME)
+		rc = add_child(s, ROLE_AGENT, 0);
 	return rc ? rc : add_child(s, ROLE_API, 0);
 }
 
@@ -241,7 +249,7 @@ static void reload(struct supervisor *s)
 		settings_free(&old);
 		log_setup(next.conf->log_level, next.conf->log_format);
 		log_info("app", "new configuration in force");
-		if (replace_children(s))
+		if (agent_prepare(s) || supervisor_replace(s, true))
 			begin_stop(s);
 	}
 	diag_free(&d);
@@ -266,6 +274,8 @@ static int next_wait(const struct supervisor *s)
 	for (const struct child *c = s->children; c; c = c->next)
 		if (may_start(s, c, INT64_MAX) && c->due - now < wait)
 			wait = c->due - now; /* may be past: it came due after start_due() looked */
+	if (agent_due(s) - now < wait)
+		wait = agent_due(s) - now;
 	return wait < 0 ? 0 : (int)wait;
 }
 
@@ -274,8 +284,9 @@ static void loop(struct supervisor *s)
 	bool hangup = false;
 	start_due(s);
 	while (s->child_status < 0 && (!s->stopping || any_running(s))) {
-		struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
-		(void)!poll(&p, 1, next_wait(s));
+		struct pollfd p[] = {
+			{.fd = s->signal_fd, .events = POLLIN}, {.fd = agent_line(s), .events = POLLIN}};
+		(void)!poll(p, 2, next_wait(s));
 		take_signals(s, &hangup);
 		reap(s);
 		if (s->stopping) {
@@ -287,6 +298,8 @@ static void loop(struct supervisor *s)
 			reload(s);
 		}
 		start_due(s);
+		if (s->child_status < 0)
+			agent_act(s);
 	}
 }
 
@@ -313,6 +326,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		.sockets = k,
 		.signal_fd = -1,
 		.control = -1,
+		.certificate = -1,
 		.child_status = -1};
 	*settings = (struct settings){.conf = NULL};
 	log_process("supervisor");
@@ -324,7 +338,8 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : board_new(child_places(&s), &s.board);
 	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL, NULL);
-	rc = rc ? rc : replace_children(&s);
+	rc = rc ? rc : agent_prepare(&s);
+	rc = rc ? rc : supervisor_replace(&s, true);
 	if (!rc)
 		loop(&s);
 	else
@@ -344,6 +359,8 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		return s.child_status;
 	if (s.control >= 0)
 		close(s.control);
+	if (s.certificate >= 0)
+		close(s.certificate);
 	if (s.signal_fd >= 0)
 		close(s.signal_fd);
 	log_info("app", "stopped");
