@@ -2,6 +2,7 @@
 /* The parent of all: it starts the children, starts those again that end, replaces them on SIGHUP and ends
  * them in order. It reads nothing from the network, and after the start has no privileges either; what it
  * keeps for its children are the sockets. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -145,7 +146,12 @@ static void report_end(const struct child *c, int status)
 {
 	char name[16];
 	child_name(c, name);
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_error("app",
+			"%s (pid %d) made a forbidden system call and was ended; starting it again. Please report "
+			"this: the kernel's log (journalctl -k, dmesg) has the call's number as \"syscall=\"",
+			name, (int)c->pid);
+	else if (WIFSIGNALED(status))
 		log_error("app", "%s (pid %d) was ended by signal %d (%s); starting it again", name,
 			(int)c->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
@@ -306,6 +312,18 @@ static int catch_signals(struct supervisor *s)
 	return s->signal_fd < 0 ? ERR_SYSTEM : OK;
 }
 
+/* As a reload cannot change these, it holds for all children, too. */
+static int confine(const struct supervisor *s)
+{
+	const struct conf *c = s->settings.conf;
+	int rc = sandbox_enter_supervisor(c->store_path, s->sockets->admin.fd < 0 ? NULL : c->admin.socket);
+	if (rc)
+		log_error("app", "cannot give up what is not needed: %s", strerror(errno));
+	else
+		sandbox_report();
+	return rc;
+}
+
 int supervisor_run(const char *file, struct settings *settings, const struct sockets *k)
 {
 	struct supervisor s = {.file = file,
@@ -323,7 +341,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : board_new(child_places(&s), &s.board);
-	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL, NULL);
+	rc = rc ? rc : confine(&s);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
 		loop(&s);
