@@ -210,11 +210,12 @@ static const struct {
 #ifdef CALLS_OF_SANITIZERS
 /* The leak check stops its own process and looks at it from a second one. */
 static const int of_sanitizers[] = {SCMP_SYS(ptrace), SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(getppid),
-	SCMP_SYS(getdents64), SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-	SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction), SCMP_SYS(sched_yield), SCMP_SYS(prctl),
-	SCMP_SYS(pipe2), SCMP_SYS(pipe), SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(stat),
-	SCMP_SYS(lseek), SCMP_SYS(exit), SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getuid),
-	SCMP_SYS(geteuid), SCMP_SYS(sched_getaffinity), SCMP_SYS(tgkill)};
+	SCMP_SYS(getdents), SCMP_SYS(getdents64), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(read),
+	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(sched_yield), SCMP_SYS(prctl), SCMP_SYS(pipe2), SCMP_SYS(pipe),
+	SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lseek), SCMP_SYS(exit),
+	SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getuid), SCMP_SYS(geteuid),
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv), SCMP_SYS(mremap)};
 #endif
 
 static bool is_of_sanitizers(int call)
@@ -270,6 +271,11 @@ static void add_deadly(struct building *b)
 			add(b, SCMP_ACT_KILL_PROCESS, deadly_for_some[i].call, 0, NULL);
 }
 
+static bool opens_memory(const struct building *b)
+{
+	return !(b->role & DNS) || is_of_sanitizers(SCMP_SYS(ptrace));
+}
+
 /* Nobody makes code. Name services and locales are loaded as libraries in some set-ups; who would do that
  * goes on without them. */
 static void add_memory(struct building *b)
@@ -281,7 +287,7 @@ static void add_memory(struct building *b)
 		b->role & (AGENT | SUPERVISOR) ? SCMP_ACT_ERRNO(EACCES) : (uint32_t)SCMP_ACT_KILL_PROCESS;
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		/* only the heap of a second thread, and its stack, are mapped first and opened later */
-		if (calls[i] == SCMP_SYS(mmap) || (calls[i] == SCMP_SYS(mprotect) && !(b->role & DNS)))
+		if (calls[i] == SCMP_SYS(mmap) || (calls[i] == SCMP_SYS(mprotect) && opens_memory(b)))
 			add(b, SCMP_ACT_ALLOW, calls[i], 1, &data);
 		add(b, refuse, calls[i], 1, &exec);
 	}

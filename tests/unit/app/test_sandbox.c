@@ -63,7 +63,7 @@ static const struct attempt attempts[] = {
 	TRY(clone_newer, "RRRRRR", ),
 	TRY(start_thread, "DDRKKD", .sanitizer = true),
 	TRY(trace, "KKKKKK", .sanitizer = true),
-	TRY(read_others, "KKKKKK", ),
+	TRY(read_others, "KKKKKK", .sanitizer = true),
 	TRY(signal_other, "RKKKKK", .by = SIGNALS),
 	TRY(signal_all, "DKKKKK", ),
 	TRY(signal_self, "DDDDDD", ),
