@@ -240,7 +240,7 @@ int agent_process_run(
 	rc = rc ? rc : ipc_client_new(channel, &a.keeper);
 	if (rc)
 		goto out;
-	rc = sandbox_enter(SANDBOX_AGENT, s->conf->store_path, seat);
+	rc = sandbox_enter_agent(s->conf->store_path, s->conf->api.acme.ca_file, seat);
 	rc = rc ? rc : run(s, &a, folder, binding, roots, fresh);
 	ipc_client_free(&a.keeper);
 out:

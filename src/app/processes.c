@@ -88,7 +88,10 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	memcpy(settings.operator_digest, s->operator_digest, sizeof settings.operator_digest);
 	give_way_to_dns();
 	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path, seat);
-	rc = rc ? rc : keeper_run(&settings);
+	if (!rc) {
+		board_serving(seat);
+		rc = keeper_run(&settings);
+	}
 	secure_wipe(settings.operator_digest, sizeof settings.operator_digest);
 	return rc;
 }
@@ -123,11 +126,12 @@ static bool serve_once(struct api_process *p, int stop, int *rc)
 	return stop >= 0 && fds[3].revents;
 }
 
-static int serve_until_stopped(struct api_process *p, int stop)
+static int serve_until_stopped(struct api_process *p, const struct board_seat *seat, int stop)
 {
 	int rc = OK;
 	while (!rc && !serve_once(p, stop, &rc))
-		;
+		if (ipc_client_greeted(p->client))
+			board_serving(seat);
 	http_quiesce(p->http);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
 	while (!rc && http_busy(p->http) && clock_mono_ms() < end)
@@ -169,7 +173,7 @@ int api_process_run(const struct settings *s, const struct board_seat *seat, con
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
-		rc = serve_until_stopped(&p, stop);
+		rc = serve_until_stopped(&p, seat, stop);
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
 	ipc_client_free(&p.client);
 	api_flush(p.api);
