@@ -30,6 +30,8 @@ struct api {
 	size_t base_count;
 	TAILQ_HEAD(held_list, held) held; /* refusals that are held back */
 	size_t held_count;
+	const char *(*problem)(void *ctx);
+	void *problem_ctx;
 };
 
 /* What an outcome is over HTTP. */

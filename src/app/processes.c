@@ -5,9 +5,10 @@
 #include <sys/resource.h>
 
 #include "api/api.h"
-#include "app/internal.h"
+#include "app/supervisor.h"
 #include "http/http.h"
 #include "ipc/ipc.h"
+#include "tls/tls.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/secure.h"
@@ -16,6 +17,7 @@
 enum {
 	API_TICK_MS = 250,       /* how often deadlines are looked at */
 	API_DRAIN_MS = 5 * 1000, /* for requests under way when the api is told to stop */
+	METRICS_CONNECTIONS = 64,
 	YIELDING_NICE = 5
 };
 
@@ -29,16 +31,24 @@ static void give_way_to_dns(void)
 
 /* ---- keeper ---- */
 
-static void count_queries(void *ctx, struct ipc_report *report)
+/* What the keeper tells the operator of others. */
+static void fill_report(void *ctx, struct ipc_report *report)
 {
-	const struct counters *c = ctx;
-	for (unsigned i = 0; c->slots && i < COUNTERS_GENERATIONS * c->processes; i++) {
-		report->queries_udp += c->slots[i].udp;
-		report->queries_tcp += c->slots[i].tcp;
-		report->queries_tls += c->slots[i].tls;
-		report->queries_dropped += c->slots[i].dropped;
-		report->replies_limited += c->slots[i].limited;
+	const struct board_seat *seat = ctx;
+	const struct board *b = seat->board;
+	for (unsigned i = 0; i < board_places(b); i++) {
+		unsigned index;
+		enum role role = place_role(b, i, &index);
+		if (role != ROLE_DNS && role != ROLE_DOT)
+			continue;
+		const struct dns_counters *n = &board_dns(b, i)->dns;
+		report->queries_udp += n->udp;
+		report->queries_tcp += n->tcp;
+		report->queries_tls += n->tls;
+		report->queries_dropped += n->dropped;
+		report->replies_limited += n->limited;
 	}
+	health_report(b, report);
 }
 
 static bool is_static(const void *zones, uint16_t zone, const char *label)
@@ -61,8 +71,9 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 		.failed_login_delay = (uint32_t)api->failed_login_delay,
 		.events_keep = s->conf->admin.events,
 		.version = VERSION,
-		.count_queries = count_queries,
-		.count_ctx = (void *)in->counters,
+		.counters = board_keeper(seat->board, seat->place),
+		.fill_report = fill_report,
+		.report_ctx = (void *)seat,
 		.is_static = is_static,
 		.static_ctx = s->zones,
 		.channels = in->channels,
@@ -83,42 +94,73 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 
 /* ---- api ---- */
 
+/* What an api process runs in its loop. */
+struct services {
+	struct api *api;
+	struct http_server *http, *metrics; /* metrics NULL: nobody listens */
+	struct ipc_client *client;
+	struct board_api *board;
+};
+
 /* True: told to stop. */
-static bool serve_once(
-	struct api *api, struct http_server *http, struct ipc_client *client, int stop, int *rc)
+static bool serve_once(const struct services *s, int stop, int *rc)
 {
-	int64_t next = api_run(api, clock_mono_ms()) - clock_mono_ms();
+	int64_t next = api_run(s->api, clock_mono_ms()) - clock_mono_ms();
 	int wait = next < 0 ? 0 : next < API_TICK_MS ? (int)next : API_TICK_MS;
 	struct pollfd p[] = {
-		{.fd = http_fd(http), .events = POLLIN},
-		{.fd = ipc_client_fd(client), .events = POLLIN},
+		{.fd = http_fd(s->http), .events = POLLIN},
+		{.fd = ipc_client_fd(s->client), .events = POLLIN},
+		{.fd = s->metrics ? http_fd(s->metrics) : -1, .events = POLLIN},
 		{.fd = stop, .events = POLLIN},
 	};
-	(void)!poll(p, stop < 0 ? 2 : 3, wait); /* interrupted or not: look at everything */
+	(void)!poll(p, sizeof p / sizeof *p, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
-	*rc = ipc_client_run(client, now);
-	http_run(http, now);
-	return stop >= 0 && p[2].revents;
+	s->board->beat = now;
+	*rc = ipc_client_run(s->client, now);
+	http_run(s->http, now);
+	if (s->metrics)
+		http_run(s->metrics, now);
+	return stop >= 0 && p[3].revents;
 }
 
-static int serve_until_stopped(struct api *api, struct http_server *http, struct ipc_client *client, int stop)
+static int serve_until_stopped(const struct services *s, int stop)
 {
 	int rc = OK;
-	while (!rc && !serve_once(api, http, client, stop, &rc))
+	while (!rc && !serve_once(s, stop, &rc))
 		;
-	http_quiesce(http);
+	http_quiesce(s->http);
+	if (s->metrics)
+		http_quiesce(s->metrics);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
-	while (!rc && http_busy(http) && clock_mono_ms() < end)
-		serve_once(api, http, client, -1, &rc);
+	while (!rc && http_busy(s->http) && clock_mono_ms() < end)
+		serve_once(s, -1, &rc);
 	return rc;
+}
+
+static int start_metrics(const struct sockets *k, struct board *b, struct http_server **out)
+{
+	const struct http_settings settings = {
+		.listen = k->metrics, .listen_count = k->metrics_count, .connections = METRICS_CONNECTIONS};
+	*out = NULL;
+	return k->metrics_count ? http_start(&settings, metrics_handle, b, out) : OK;
+}
+
+/* While files can still be read. */
+static void note_certificate(struct board_api *b, const struct conf_api *c)
+{
+	b->not_before = b->not_after = 0;
+	if (c->tls_mode == CONF_TLS_FILES &&
+		tls_certificate_dates(c->tls_certificate, &b->not_before, &b->not_after))
+		log_warning("app", "cannot read the dates of the certificate in %s", c->tls_certificate);
 }
 
 int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
 	int channel, int stop)
 {
 	const struct conf_api *c = &s->conf->api;
+	struct services of = {.board = board_api(seat->board, seat->place)};
 	const struct api_settings api_settings = {
-		c->url, (const char *const *)c->base_paths, c->base_path_count};
+		c->url, (const char *const *)c->base_paths, c->base_path_count, health_problem, seat->board};
 	bool tls = c->tls_mode == CONF_TLS_FILES;
 	const struct http_settings http_settings = {
 		.listen = k->api,
@@ -127,32 +169,36 @@ int api_process_run(const struct settings *s, const struct board_seat *seat, con
 		.key = tls ? c->tls_key : NULL,
 		.trusted_proxies = c->trusted_proxies,
 		.trusted_proxy_count = c->trusted_proxy_count,
+		.counters = &of.board->http,
 	};
-	struct ipc_client *client;
-	struct api *api;
-	struct http_server *http;
-	int rc = ipc_client_new(channel, &client);
+	int rc = ipc_client_new(channel, &of.client);
 	if (rc)
 		goto out;
-	rc = api_new(&api_settings, client, &api);
+	rc = api_new(&api_settings, of.client, &of.api);
 	if (rc)
 		goto free_client;
-	rc = http_start(&http_settings, api_handle, api, &http);
+	rc = http_start(&http_settings, api_handle, of.api, &of.http);
 	if (rc)
 		goto free_api;
+	rc = start_metrics(k, seat->board, &of.metrics);
+	if (rc)
+		goto stop_http;
+	note_certificate(of.board, c);
 	give_way_to_dns();
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
-		rc = serve_until_stopped(api, http, client, stop);
+		rc = serve_until_stopped(&of, stop);
+	http_stop(&of.metrics);
+stop_http:
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
-	ipc_client_free(&client);
-	api_flush(api);
-	http_stop(&http);
+	ipc_client_free(&of.client);
+	api_flush(of.api);
+	http_stop(&of.http);
 free_api:
-	api_free(&api);
+	api_free(&of.api);
 free_client:
-	ipc_client_free(&client);
+	ipc_client_free(&of.client);
 out:
 	return rc;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "util/diag.h"
@@ -17,6 +18,10 @@ struct tls_session;
 /* Can these PEM files (chain and key) be used? Says in `d` what is wrong (unreadable, not PEM, key does not
  * match). ERR_INVALID. */
 int tls_check_certificate(const char *certificate, const char *key, struct diag *d) MUST_USE;
+
+/* From when until when the first certificate of a PEM file is good, in milliseconds since the epoch.
+ * ERR_INVALID: there is none; both are 0. */
+int tls_certificate_dates(const char *certificate, int64_t *not_before, int64_t *not_after) MUST_USE;
 
 /* `protocol`: the name by which clients ask for what is spoken inside (ALPN, RFC 7301); it must outlive the
  * context. A client that names only others is refused, so that nobody can lead it here from another service

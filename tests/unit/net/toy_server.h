@@ -98,7 +98,7 @@ static inline void toy_limit_files(int spare)
 static inline void toy_child(const struct toy *t)
 {
 	struct toy_state state = {0};
-	struct net_handler h = {&state, toy_begin, toy_end, NULL, toy_answer};
+	struct net_handler h = {&state, toy_begin, toy_end, NULL, toy_answer, NULL};
 	struct net_settings settings = t->settings;
 	struct tls_context *context = NULL;
 	alarm(60);
