@@ -205,16 +205,14 @@ static void processes_start(FILE *to, const char *name, const struct view *v)
 
 static void process_confined(FILE *to, const char *name, const struct view *v, const struct ipc_process *p)
 {
-	static const struct {
-		unsigned bit;
-		const char *what;
-	} kinds[] = {{CONFINED_PRIVILEGES, "privileges"}, {CONFINED_FILES, "files"},
-		{CONFINED_NETWORK, "network"}, {CONFINED_SIGNALS, "signals"}, {CONFINED_CALLS, "calls"}};
 	(void)v;
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		fprintf(to, "%s{process=\"%s\",from=\"%s\"} %d\n", name, p->name, kinds[i].what,
-			(p->confinement & kinds[i].bit) != 0);
+	for (unsigned i = 0; i < API_CONFINEMENTS; i++)
+		fprintf(to, "%s{process=\"%s\",from=\"%s\"} %d\n", name, p->name, api_confinement_words[i],
+			(p->confinement & 1u << i) != 0);
 }
+
+_Static_assert(
+	CONFINED_PRIVILEGES == 1 && CONFINED_CALLS == 1 << (API_CONFINEMENTS - 1), "each bit has a word");
 
 static void processes_confined(FILE *to, const char *name, const struct view *v)
 {

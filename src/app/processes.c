@@ -31,14 +31,32 @@ static void give_way_to_dns(void)
 
 /* ---- keeper ---- */
 
+struct reporter {
+	const struct board *board;
+	bool tls;
+};
+
+/* Of all keepers since the server started. */
+static void add_requests(const struct keeper_counters *n, struct ipc_report *report)
+{
+	report->registrations += n->registrations;
+	report->changes += n->changes;
+	for (unsigned i = 0; i < IPC_STATUSES; i++)
+		report->refusals += n->refusals[i];
+}
+
 /* What the keeper tells the operator of others. */
 static void fill_report(void *ctx, struct ipc_report *report)
 {
-	const struct board_seat *seat = ctx;
-	const struct board *b = seat->board;
+	const struct reporter *reporter = ctx;
+	const struct board *b = reporter->board;
+	report->tls = reporter->tls;
+	report->registrations = report->changes = report->refusals = 0;
 	for (unsigned i = 0; i < board_places(b); i++) {
 		unsigned index;
 		enum role role = place_role(b, i, &index);
+		if (role == ROLE_KEEPER)
+			add_requests(board_keeper(b, i), report);
 		if (role != ROLE_DNS && role != ROLE_DOT)
 			continue;
 		const struct dns_counters *n = &board_dns(b, i)->dns;
@@ -60,6 +78,8 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	const struct keeper_inheritance *in, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
+	struct reporter reporter = {
+		seat->board, api->tls_mode != CONF_TLS_OFF || s->conf->dns.tls_listen_count};
 	struct keeper_settings settings = {
 		.store_path = s->conf->store_path,
 		.index = in->index,
@@ -73,7 +93,7 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 		.version = VERSION,
 		.counters = board_keeper(seat->board, seat->place),
 		.fill_report = fill_report,
-		.report_ctx = (void *)seat,
+		.report_ctx = &reporter,
 		.is_static = is_static,
 		.static_ctx = s->zones,
 		.channels = in->channels,

@@ -280,7 +280,7 @@ struct ipc_report {
 	bool store_writable;                                       /* the last commit succeeded */
 	int64_t store_since;                                       /* when that came to be so */
 	uint8_t registration;                                      /* enum conf_registration_mode */
-	uint64_t registrations, changes, refusals, waiting_bcrypt; /* since `started` */
+	uint64_t registrations, changes, refusals, waiting_bcrypt; /* since the server started */
 	uint64_t events_first, events_last;                        /* sequence numbers; 0: none */
 	uint64_t tokens;
 	uint64_t evidence, evidence_lost; /* queries noted, queries for which there was no room */
