@@ -234,5 +234,9 @@ static void healthy(struct call *c, const struct ipc_reply *reply)
 void acmedns_health(const struct context *c)
 {
 	struct ipc_request q = {.type = IPC_HEALTH, .client = c->request->client};
-	ask(c, &q, healthy);
+	const char *problem = c->api->problem ? c->api->problem(c->api->problem_ctx) : NULL;
+	if (problem)
+		answer_error(c, problem);
+	else
+		ask(c, &q, healthy);
 }

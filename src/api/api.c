@@ -132,6 +132,25 @@ static void run(struct context *c, const struct found *f)
 	f->route->run(c);
 }
 
+const char *const api_class_names[API_CLASSES] = {
+	"other", "register", "update", "health", "httpreq", "v1", "admin"};
+
+_Static_assert((int)API_CLASSES <= (int)HTTP_CLASSES, "each class has a counter");
+
+static enum api_class class_of(const struct route *r)
+{
+	static const struct {
+		const char *end;
+		enum api_class class;
+	} names[] = {{"/register", API_REGISTER}, {"/update", API_UPDATE}, {"/health", API_HEALTH},
+		{"/present", API_HTTPREQ}, {"/cleanup", API_HTTPREQ}};
+	const char *end = strrchr(r->path, '/');
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(end, names[i].end) == 0)
+			return names[i].class;
+	return r->manner == MANNER_OPERATOR ? API_ADMIN : API_V1;
+}
+
 void api_handle(void *ctx, struct http_exchange *x, const struct http_request *r)
 {
 	char path[PATH_LEN_MAX + 1];
@@ -142,6 +161,7 @@ void api_handle(void *ctx, struct http_exchange *x, const struct http_request *r
 		return;
 	}
 	c.manner = f.any->manner;
+	http_classify(x, class_of(f.any));
 	if (!f.route)
 		answer_refusal(x, c.manner, refusal_called(c.manner, "method_not_allowed"), f.allow, 0);
 	else if (!(f.route->flags & ROUTE_PLAIN) && !r->secure)
@@ -187,6 +207,8 @@ int api_new(const struct api_settings *s, struct ipc_client *client, struct api 
 	 * that could send objects whose keys all collide. */
 	json_object_seed(0);
 	a->client = client;
+	a->problem = s->problem;
+	a->problem_ctx = s->problem_ctx;
 	a->bases = calloc(s->base_path_count + 1, sizeof *a->bases);
 	if (!a->bases)
 		goto fail;

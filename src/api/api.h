@@ -14,7 +14,24 @@ struct api_settings {
 			    left out */
 	const char *const *base_paths;
 	size_t base_path_count;
+	/* What keeps the server from doing its work, besides what the keeper knows: one of the error codes of
+	 * /health. NULL: nothing. `problem` may be NULL, too. */
+	const char *(*problem)(void *ctx);
+	void *problem_ctx;
 };
+
+/* Classes of requests (http_classify), and their names. */
+enum api_class {
+	API_OTHER, /* no such path, or refused before it was known */
+	API_REGISTER,
+	API_UPDATE,
+	API_HEALTH,
+	API_HTTPREQ,
+	API_V1,
+	API_ADMIN,
+	API_CLASSES
+};
+extern const char *const api_class_names[API_CLASSES];
 
 struct api;
 

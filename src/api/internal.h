@@ -30,6 +30,8 @@ struct api {
 	size_t base_count;
 	TAILQ_HEAD(held_list, held) held; /* refusals that are held back */
 	size_t held_count;
+	const char *(*problem)(void *ctx);
+	void *problem_ctx;
 };
 
 /* What an outcome is over HTTP. */
@@ -198,6 +200,9 @@ int credentials_set_basic(struct ipc_request *q, const char *authorization) MUST
 json_t *render_reply(const struct ipc_reply *r, unsigned limit);
 json_t *render_values(const struct ipc_delegate *d);
 json_t *render_keys(const struct ipc_delegate *d);
+json_t *render_health(const struct ipc_report *r, size_t *failing);
+json_t *render_certificate(const struct ipc_report *r);
+json_t *render_process(const void *process);
 json_t *render_credentials(const struct ipc_credentials *c);
 json_t *render_allow(const struct prefix *allow, size_t count);
 
@@ -266,6 +271,8 @@ endpoint own_keys, own_key_add, own_key_rotate, own_key_revoke;
 endpoint own_credentials, own_register, own_openapi;
 /* storage.c: lego's HTTP storage */
 endpoint storage_get, storage_put, storage_all;
+/* health.c */
+endpoint operator_health;
 /* operator.c */
 endpoint operator_status, operator_events;
 endpoint operator_delegates, operator_delegate_add, operator_delegate, operator_remove;

@@ -67,6 +67,8 @@ static const struct refusal own[] = {
 	{403, "https_required", "Use https: a key that travels in clear is a key for everybody on the way."},
 	{500, "out_of_memory", "The server has no memory left for this: try again."},
 	{503, "store_unavailable", NULL},
+	{503, "dns_unavailable", NULL},
+	{503, "unhealthy", "Look at the checks that are failing: each says what to do."},
 	{400, "malformed_json_payload", NULL},
 	{400, "invalid_allowfrom_cidr", NULL},
 	{400, "malformed_body", "Send one JSON object, with every key once."},

@@ -391,9 +391,14 @@ static json_t *store_json(const struct ipc_report *r)
 static json_t *report_json(const struct ipc_report *r)
 {
 	struct object o = object_new();
-	size_t named = r->zone_count < IPC_PAGE_MAX ? r->zone_count : IPC_PAGE_MAX;
+	size_t named = r->zone_count < IPC_PAGE_MAX ? r->zone_count : IPC_PAGE_MAX, failing;
+	size_t listed = r->process_count < IPC_PROCESSES_MAX ? r->process_count : IPC_PROCESSES_MAX;
 	put_text(&o, "version", r->version);
 	put_time(&o, "started", r->started);
+	put_time(&o, "server_started", r->server_started);
+	put(&o, "health", render_health(r, &failing));
+	put(&o, "certificate", render_certificate(r));
+	put(&o, "processes", ARRAY(r->processes, listed, render_process));
 	put_number(&o, "delegates", r->delegates);
 	put_number(&o, "tokens", r->tokens);
 	put_text(&o, "registration", api_registration_word(r->registration));

@@ -35,6 +35,24 @@ bool api_domain_clean(char *name);
 /* "json, lego, traefik, ..." */
 extern const char api_settings_clients[];
 
+/* ---- is all well? ---- */
+
+enum { API_CHECKS_MAX = 2 + IPC_PROCESSES_MAX, API_CONFINEMENTS = 5 };
+
+struct api_check {
+	char name[24]; /* "store", "certificate", or that of a process */
+	bool ok;
+	int64_t since;     /* milliseconds since the epoch; 0: not known */
+	char message[400]; /* for people: how it is, and what to do */
+};
+
+/* What the report says, at a time. Returns how many. */
+size_t api_checks(const struct ipc_report *r, int64_t now, struct api_check out[static API_CHECKS_MAX]);
+size_t api_checks_failing(const struct api_check *checks, size_t count);
+/* What the bits of a process's confinement mean, from the lowest. */
+extern const char *const api_confinement_words[API_CONFINEMENTS];
+const char *api_process_state_word(enum ipc_process_state state);
+
 /* Words of the enums, as the JSON has them: never NULL. */
 const char *api_outcome_word(enum ipc_status status); /* also the error codes of /v1/ */
 const char *api_event_word(enum ipc_event_kind kind);

@@ -38,6 +38,7 @@ static const struct route routes[] = {
 	KEY("GET", "/storage/{domain}", storage_get),
 	KEY("POST", "/storage/{domain}", storage_put),
 
+	{"GET", "/v1/health", operator_health, MANNER_OPERATOR, 0},
 	OPERATOR("GET", "/status", operator_status),
 	OPERATOR("GET", "/delegates", operator_delegates),
 	OPERATOR("POST", "/delegates", operator_delegate_add),

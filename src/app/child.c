@@ -71,7 +71,8 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 	const struct sockets *k = s->sockets;
 	struct dns_sockets dns = dns_sockets_of(s, c);
 	/* stop, channel, line, certificate, control, admin, and whichever of the others the role has */
-	size_t count = 0, room = 6 + 2 * KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count;
+	size_t count = 0, room = 6 + 2 * KEEPER_CHANNELS + 2 * dns.count + dns.tls_count + k->api_count +
+				 k->metrics_count;
 	int *keep = calloc(room, sizeof *keep);
 	if (!keep)
 		return ERR_NOMEM;
@@ -84,6 +85,8 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 		keep[count++] = dns.tls[i];
 	for (size_t i = 0; c->role == ROLE_API && i < k->api_count; i++)
 		keep[count++] = k->api[i];
+	for (size_t i = 0; c->role == ROLE_API && i < k->metrics_count; i++)
+		keep[count++] = k->metrics[i];
 	if (c->role == ROLE_API || c->role == ROLE_AGENT)
 		keep[count++] = in->channel;
 	keep[count++] = in->line;
@@ -104,11 +107,16 @@ static int keep_own(const struct supervisor *s, const struct child *c, const str
 
 static const char *const role_names[ROLES] = {"keeper", "dns", "dot", "api", "agent"};
 
+static void name_role(enum role role, unsigned index, char out[static 16])
+{
+	int rc = role == ROLE_DNS ? text_format(out, 16, "dns%u", index)
+				  : text_format(out, 16, "%s", role_names[role]);
+	(void)rc; /* worker numbers are short */
+}
+
 void child_name(const struct child *c, char out[static 16])
 {
-	int rc = c->role == ROLE_DNS ? text_format(out, 16, "dns%u", c->index)
-				     : text_format(out, 16, "%s", role_names[c->role]);
-	(void)rc; /* worker numbers are short */
+	name_role(c->role, c->index, out);
 }
 
 /* The supervisor's word to stop becomes readable. A signal of its own, so that a SIGTERM or SIGINT sent to
@@ -144,16 +152,25 @@ static struct dns_memory memory_for(const struct supervisor *s, const struct chi
 {
 	unsigned process = c->role == ROLE_DOT ? s->sockets->workers : c->index;
 	return (struct dns_memory){.index = s->index,
-		.counters = counters_of(&s->counters, c->generation, process),
 		.witness = s->witness,
-		.ring = counters_place(&s->counters, c->generation, process)};
+		.ring = c->generation % COUNTERS_GENERATIONS * (s->sockets->workers + 1) + process};
+}
+
+/* The keeper reports on the others, the api shows their numbers. */
+static enum board_access access_of(enum role role)
+{
+	if (role == ROLE_KEEPER || role == ROLE_API)
+		return BOARD_READER;
+	return role == ROLE_DNS || role == ROLE_DOT ? BOARD_NOTHING : BOARD_AGENT;
 }
 
 /* Who does not answer DNS can forge no cookies; who is not the keeper has not even the digest of the
- * operator's token, nor the counts, which the keeper reads. */
-static void keep_memory(struct supervisor *s, enum role role)
+ * operator's token. */
+static void keep_memory(struct supervisor *s, const struct child *c)
 {
+	enum role role = c->role;
 	bool dns = role == ROLE_DNS || role == ROLE_DOT;
+	board_keep(s->board, child_place(s, role, c->index, c->generation), access_of(role));
 	if (!dns)
 		secure_wipe(&s->settings.cookies, sizeof s->settings.cookies);
 	if (role == ROLE_KEEPER)
@@ -161,7 +178,6 @@ static void keep_memory(struct supervisor *s, enum role role)
 	secure_wipe(s->settings.operator_digest, sizeof s->settings.operator_digest);
 	if (dns)
 		return;
-	counters_free(&s->counters);
 	witness_free(&s->witness);
 }
 
@@ -182,13 +198,31 @@ unsigned child_place(const struct supervisor *s, enum role role, unsigned index,
 	return generation % COUNTERS_GENERATIONS * places_of_generation(s) + place;
 }
 
+static unsigned workers_of(const struct board *b)
+{
+	return board_places(b) / COUNTERS_GENERATIONS - ROLES;
+}
+
+enum role place_role(const struct board *b, unsigned place, unsigned *index)
+{
+	unsigned within = place % (ROLES + workers_of(b));
+	*index = within < ROLES ? 0 : within - ROLES;
+	return within < ROLES ? (enum role)within : ROLE_DNS;
+}
+
+void place_name(const struct board *b, unsigned place, char out[static 16])
+{
+	unsigned index;
+	enum role role = place_role(b, place, &index);
+	name_role(role, index, out);
+}
+
 static int run_body(struct supervisor *s, const struct child *c, const struct inheritance *in)
 {
 	const struct board_seat seat = {s->board, child_place(s, c->role, c->index, c->generation)};
 	struct dns_sockets dns = dns_sockets_of(s, c);
 	const struct dns_memory memory = memory_for(s, c);
 	const struct keeper_inheritance keeper = {.index = s->index,
-		.counters = &s->counters,
 		.witness = s->witness,
 		.admin = s->sockets->admin.fd,
 		.channels = in->channels,
@@ -222,7 +256,7 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		return APP_FAILED;
 	in->stop = child_stop_fd();
-	keep_memory(s, c->role);
+	keep_memory(s, c);
 	if (in->stop < 0 || keep_index(s, c->role) || keep_own(s, c, in))
 		return APP_FAILED;
 	int rc = run_body(s, c, in);

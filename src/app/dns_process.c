@@ -2,10 +2,13 @@
 /* The body of a dns process, a worker or dot: sockets on one side, the store on the other, answers in
  * between.
  */
+#include <string.h>
+
 #include "app/internal.h"
 #include "net/net.h"
 #include "tls/tls.h"
 #include "util/clock.h"
+#include "util/cursor.h"
 #include "util/log.h"
 
 enum {
@@ -15,7 +18,8 @@ enum {
 		10 * 1000, /* RFC 9210 section 4.3 leaves it to the server; BIND and Knot are near this */
 	TCP_IDLE_CROWDED_MS = 2 * 1000,
 	TCP_MESSAGE_MS = 5 * 1000, /* for one query to arrive, or one answer to be taken */
-	GROWTH_MAX = 4             /* an answer with two values is that long at most */
+	GROWTH_MAX = 4,            /* an answer with two values is that long at most */
+	PROBE_MAX = 12 + 255 + 4   /* header, name, type and class */
 };
 
 struct dns_process {
@@ -27,11 +31,15 @@ struct dns_process {
 	int64_t next_open;
 	bool tried, pinned; /* the snapshot, for this batch */
 	bool open_failed;
+	const struct dns_counters *counters;
+	uint64_t reported;  /* limited answers the log knows of */
+	int64_t report_due; /* 0: nobody was limited lately */
+	struct board_dns *board;
+	struct dns_answerer *prober; /* whose answers count nowhere */
+	uint8_t probe[PROBE_MAX];
+	size_t probe_len;
 	struct tls_context *tls; /* NULL: a worker of port 53 */
 	const struct own_certificate *own;
-	const struct dns_counters *counters; /* NULL: nobody counts */
-	uint64_t reported;                   /* limited answers the log knows of */
-	int64_t report_due;                  /* 0: nobody was limited lately */
 };
 
 static void close_store(struct dns_process *p)
@@ -58,7 +66,7 @@ static void open_store(struct dns_process *p)
 /* A flood is news when it begins, and then once a minute for as long as it lasts. */
 static void report_limited(struct dns_process *p)
 {
-	uint64_t limited = p->counters ? p->counters->limited : 0, news = limited - p->reported;
+	uint64_t limited = p->counters->limited, news = limited - p->reported;
 	if (!news && !p->report_due)
 		return;
 	int64_t now = clock_mono_ms();
@@ -140,6 +148,53 @@ static bool take_certificate(void *ctx)
 	return own_take_newer(p->own, p->tls);
 }
 
+/* ---- how it is itself ---- */
+
+/* SOA of the first zone, RFC 1035 section 4.1. */
+static void make_probe(struct dns_process *p, const char *zone)
+{
+	struct writer w = writer_over(p->probe, sizeof p->probe);
+	static const uint8_t header[12] = {0, 0, 0, 0, 0, 1};
+	write_bytes(&w, header, sizeof header);
+	for (const char *label = zone; *label;) {
+		size_t len = strcspn(label, ".");
+		write_string(&w, label, len);
+		label += len + (label[len] == '.');
+	}
+	write_u8(&w, 0);
+	write_u16(&w, 6); /* SOA */
+	write_u16(&w, 1); /* IN */
+	if (writer_finish(&w, &p->probe_len))
+		p->probe_len = 0;
+}
+
+/* No query comes from outside to say so: the sandbox lets nobody in here ask this process. */
+static bool answers_probe(struct dns_process *p)
+{
+	uint8_t out[512];
+	const struct dns_query q = {.wire = p->probe,
+		.len = p->probe_len,
+		.client.port = 1,
+		.now = clock_wall_ms(),
+		.delegates = &p->delegates};
+	size_t len = dns_answer(p->prober, &q, out, sizeof out);
+	/* QR, AA; NOERROR; one answer */
+	return len > 12 && (out[2] & 0x84) == 0x84 && !(out[3] & 15) && out[6] == 0 && out[7] == 1;
+}
+
+static void look_at_myself(void *ctx, int64_t now)
+{
+	struct dns_process *p = ctx;
+	begin_batch(p); /* opens a store that could not be read */
+	uint32_t state = !answers_probe(p) ? BOARD_DNS_NO_ANSWER
+			 : !p->store       ? BOARD_DNS_NO_STORE
+					   : BOARD_DNS_WELL;
+	if (state != p->board->state || !p->board->since)
+		p->board->since = clock_wall_ms();
+	p->board->state = state;
+	p->board->beat = now;
+}
+
 static int serve(struct dns_process *p, const struct dns_sockets *k, int stop)
 {
 	const struct net_settings settings = {
@@ -156,12 +211,14 @@ static int serve(struct dns_process *p, const struct dns_sockets *k, int stop)
 		.tcp_idle = TCP_IDLE_MS,
 		.tcp_idle_crowded = TCP_IDLE_CROWDED_MS,
 		.tcp_message = TCP_MESSAGE_MS,
+		.counters = &p->board->net,
 	};
 	const struct net_handler handler = {.ctx = p,
 		.batch_begin = begin_batch,
 		.batch_end = end_batch,
 		.look_ahead = look_ahead,
 		.answer = answer,
+		.tick = look_at_myself,
 		.watched = p->tls && p->own->line >= 0 ? take_certificate : NULL};
 	return net_run(&settings, &handler);
 }
@@ -192,22 +249,26 @@ static void note(
 int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
 	const struct dns_memory *m, const struct own_certificate *own, int stop)
 {
-	struct dns_counters *n = m->counters;
+	struct board_dns *board = board_dns(seat->board, seat->place);
+	struct dns_counters *n = &board->dns;
 	struct witness_writer *witness = NULL;
 	struct dns_process p = {.store_path = s->conf->store_path,
 		.delegates = {m->index, pin_snapshot, &p},
 		.own = own,
 		.counters = n,
-		.reported = n ? n->limited : 0};
+		.board = board,
+		.reported = n->limited};
 	struct dns_settings dns = dns_settings_of(s, k->workers, n);
 	int rc = m->witness ? witness_writer_new(m->witness, m->ring, &witness) : OK;
 	if (rc)
 		return rc;
 	if (witness)
 		dns.witness = (struct dns_witness){note, witness};
+	make_probe(&p, s->conf->zones[0].name);
 	rc = dns_answerer_new(&dns, &p.answerer);
+	rc = rc ? rc : dns_answerer_new(&(struct dns_settings){.zones = s->zones}, &p.prober);
 	if (rc)
-		goto free_witness;
+		goto out;
 	/* Only who serves TLS reads the key, and before the sandbox is entered. */
 	if (k->tls_count)
 		rc = own_tls_context(&s->conf->api, own, "dot", &p.tls);
@@ -222,8 +283,8 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 	close_store(&p);
 out:
 	tls_context_free(&p.tls);
+	dns_answerer_free(&p.prober);
 	dns_answerer_free(&p.answerer);
-free_witness:
 	witness_writer_free(&witness);
 	return rc;
 }

@@ -114,24 +114,31 @@ int operator_bind(const struct conf *c, struct diag *d, struct admin_socket *out
 /* Removes its file, unless it is another's by now. */
 void operator_unlink(const struct conf *c, const struct admin_socket *s);
 
-/* ---- counters.c: one place for each dns process, written by it alone ---- */
-
 /* While a reload replaces them, a process and its successor count side by side: the sum over all places never
  * goes back. */
 enum { COUNTERS_GENERATIONS = 2 };
 
-struct counters {
-	unsigned processes; /* of one generation */
-	struct dns_counters *slots;
-};
+/* ---- health.c: are the others there, and do they do their work? Of board readers. ---- */
 
-/* ERR_NOMEM. */
-int counters_new(unsigned processes, struct counters *out) MUST_USE;
-void counters_free(struct counters *c); /* accepts the zero state */
-/* NULL: there is none. */
-struct dns_counters *counters_of(const struct counters *c, unsigned generation, unsigned process);
-/* The place of a process among all; its ring of evidence has the same number. */
-unsigned counters_place(const struct counters *c, unsigned generation, unsigned process);
+enum { HEALTH_PATIENCE_MS = 3000 }; /* a process that has not shown itself for that long is missed */
+
+/* A process in service. False: nobody is to be at this place. */
+bool health_of_place(const struct board *b, unsigned place, struct ipc_process *out);
+/* What keeps the server from doing its work, as an error code of the API; NULL: nothing is known. `board` is
+ * a struct board. */
+const char *health_problem(void *board);
+/* Fills in processes and certificate; those that fail first. */
+void health_report(const struct board *b, struct ipc_report *out);
+/* Of the API, from files or from the agent. */
+void health_certificate(const struct board *b, struct ipc_certificate *out);
+
+/* ---- metrics.c ---- */
+
+/* All numbers in Prometheus's text format 0.0.4, malloc'ed; NULL: no memory. Takes them from the board alone.
+ */
+char *metrics_render(const struct board *b, size_t *len);
+/* Handler for http_start(): GET /metrics, and nothing else. ctx is the struct board. */
+void metrics_handle(void *ctx, struct http_exchange *x, const struct http_request *r);
 
 /* ---- sockets.c: every listening socket, bound once ---- */
 
@@ -143,6 +150,8 @@ struct sockets {
 	size_t dot_count;
 	int *api;
 	size_t api_count;
+	int *metrics;
+	size_t metrics_count;
 	struct admin_socket admin;
 };
 
@@ -226,7 +235,6 @@ void sandbox_report(void);
 /* What a dns process shares with others. Any of them may be NULL. */
 struct dns_memory {
 	const struct delegate_index *index;
-	struct dns_counters *counters;
 	struct witness *witness;
 	unsigned ring; /* its own */
 };
@@ -234,9 +242,8 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 	const struct dns_memory *m, const struct own_certificate *own, int stop) MUST_USE;
 struct keeper_inheritance {
 	struct delegate_index *index; /* NULL: none */
-	const struct counters *counters;
-	struct witness *witness; /* NULL: none */
-	int admin;               /* listening socket; -1: none */
+	struct witness *witness;      /* NULL: none */
+	int admin;                    /* listening socket; -1: none */
 	const int *channels;
 	size_t channel_count;
 	const int *agents; /* the same, of the agent */

@@ -5,9 +5,10 @@
 #include <sys/resource.h>
 
 #include "api/api.h"
-#include "app/internal.h"
+#include "app/supervisor.h"
 #include "http/http.h"
 #include "ipc/ipc.h"
+#include "tls/tls.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/secure.h"
@@ -16,6 +17,7 @@
 enum {
 	API_TICK_MS = 250,       /* how often deadlines are looked at */
 	API_DRAIN_MS = 5 * 1000, /* for requests under way when the api is told to stop */
+	METRICS_CONNECTIONS = 64,
 	YIELDING_NICE = 5
 };
 
@@ -29,16 +31,42 @@ static void give_way_to_dns(void)
 
 /* ---- keeper ---- */
 
-static void count_queries(void *ctx, struct ipc_report *report)
+struct reporter {
+	const struct board *board;
+	bool tls;
+};
+
+/* Of all keepers since the server started. */
+static void add_requests(const struct keeper_counters *n, struct ipc_report *report)
 {
-	const struct counters *c = ctx;
-	for (unsigned i = 0; c->slots && i < COUNTERS_GENERATIONS * c->processes; i++) {
-		report->queries_udp += c->slots[i].udp;
-		report->queries_tcp += c->slots[i].tcp;
-		report->queries_tls += c->slots[i].tls;
-		report->queries_dropped += c->slots[i].dropped;
-		report->replies_limited += c->slots[i].limited;
+	report->registrations += n->registrations;
+	report->changes += n->changes;
+	for (unsigned i = 0; i < IPC_STATUSES; i++)
+		report->refusals += n->refusals[i];
+}
+
+/* What the keeper tells the operator of others. */
+static void fill_report(void *ctx, struct ipc_report *report)
+{
+	const struct reporter *reporter = ctx;
+	const struct board *b = reporter->board;
+	report->tls = reporter->tls;
+	report->registrations = report->changes = report->refusals = 0;
+	for (unsigned i = 0; i < board_places(b); i++) {
+		unsigned index;
+		enum role role = place_role(b, i, &index);
+		if (role == ROLE_KEEPER)
+			add_requests(board_keeper(b, i), report);
+		if (role != ROLE_DNS && role != ROLE_DOT)
+			continue;
+		const struct dns_counters *n = &board_dns(b, i)->dns;
+		report->queries_udp += n->udp;
+		report->queries_tcp += n->tcp;
+		report->queries_tls += n->tls;
+		report->queries_dropped += n->dropped;
+		report->replies_limited += n->limited;
 	}
+	health_report(b, report);
 }
 
 static bool is_static(const void *zones, uint16_t zone, const char *label)
@@ -59,6 +87,8 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	const struct keeper_inheritance *in, int stop)
 {
 	const struct conf_api *api = &s->conf->api;
+	struct reporter reporter = {
+		seat->board, api->tls_mode != CONF_TLS_OFF || s->conf->dns.tls_listen_count};
 	struct keeper_settings settings = {
 		.store_path = s->conf->store_path,
 		.index = in->index,
@@ -70,8 +100,9 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 		.failed_login_delay = (uint32_t)api->failed_login_delay,
 		.events_keep = s->conf->admin.events,
 		.version = VERSION,
-		.count_queries = count_queries,
-		.count_ctx = (void *)in->counters,
+		.counters = board_keeper(seat->board, seat->place),
+		.fill_report = fill_report,
+		.report_ctx = &reporter,
 		.is_static = is_static,
 		.static_ctx = s->zones,
 		.channels = in->channels,
@@ -100,8 +131,9 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 
 struct api_process {
 	struct api *api;
-	struct http_server *http;
+	struct http_server *http, *metrics; /* metrics NULL: nobody listens */
 	struct ipc_client *client;
+	struct board_api *board;
 	struct tls_context *tls;    /* NULL: plain HTTP */
 	struct own_certificate own; /* line -1: none, or there will be no newer ones */
 };
@@ -114,16 +146,20 @@ static bool serve_once(struct api_process *p, int stop, int *rc)
 	struct pollfd fds[] = {
 		{.fd = http_fd(p->http), .events = POLLIN},
 		{.fd = ipc_client_fd(p->client), .events = POLLIN},
+		{.fd = p->metrics ? http_fd(p->metrics) : -1, .events = POLLIN},
 		{.fd = p->tls ? p->own.line : -1, .events = POLLIN},
 		{.fd = stop, .events = POLLIN},
 	};
 	(void)!poll(fds, sizeof fds / sizeof *fds, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
-	if (fds[2].revents && !own_take_newer(&p->own, p->tls))
+	p->board->beat = now;
+	if (fds[3].revents && !own_take_newer(&p->own, p->tls))
 		p->own.line = -1;
 	*rc = ipc_client_run(p->client, now);
 	http_run(p->http, now);
-	return stop >= 0 && fds[3].revents;
+	if (p->metrics)
+		http_run(p->metrics, now);
+	return stop >= 0 && fds[4].revents;
 }
 
 static int serve_until_stopped(struct api_process *p, const struct board_seat *seat, int stop)
@@ -133,6 +169,8 @@ static int serve_until_stopped(struct api_process *p, const struct board_seat *s
 		if (ipc_client_greeted(p->client))
 			board_serving(seat);
 	http_quiesce(p->http);
+	if (p->metrics)
+		http_quiesce(p->metrics);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
 	while (!rc && http_busy(p->http) && clock_mono_ms() < end)
 		serve_once(p, -1, &rc);
@@ -147,17 +185,35 @@ static int start_http(const struct conf_api *c, const struct sockets *k, struct 
 		.tls = p->tls,
 		.trusted_proxies = c->trusted_proxies,
 		.trusted_proxy_count = c->trusted_proxy_count,
+		.counters = &p->board->http,
 	};
 	return http_start(&settings, api_handle, p->api, &p->http);
+}
+
+static int start_metrics(const struct sockets *k, struct board *b, struct http_server **out)
+{
+	const struct http_settings settings = {
+		.listen = k->metrics, .listen_count = k->metrics_count, .connections = METRICS_CONNECTIONS};
+	*out = NULL;
+	return k->metrics_count ? http_start(&settings, metrics_handle, b, out) : OK;
+}
+
+/* While files can still be read. */
+static void note_certificate(struct board_api *b, const struct conf_api *c)
+{
+	b->not_before = b->not_after = 0;
+	if (c->tls_mode == CONF_TLS_FILES &&
+		tls_certificate_dates(c->tls_certificate, &b->not_before, &b->not_after))
+		log_warning("app", "cannot read the dates of the certificate in %s", c->tls_certificate);
 }
 
 int api_process_run(const struct settings *s, const struct board_seat *seat, const struct sockets *k,
 	int channel, const struct own_certificate *own, int stop)
 {
 	const struct conf_api *c = &s->conf->api;
+	struct api_process p = {.own = *own, .board = board_api(seat->board, seat->place)};
 	const struct api_settings api_settings = {
-		c->url, (const char *const *)c->base_paths, c->base_path_count};
-	struct api_process p = {.own = *own};
+		c->url, (const char *const *)c->base_paths, c->base_path_count, health_problem, seat->board};
 	int rc = ipc_client_new(channel, &p.client);
 	if (rc)
 		goto out;
@@ -169,11 +225,17 @@ int api_process_run(const struct settings *s, const struct board_seat *seat, con
 	rc = rc ? rc : start_http(c, k, &p);
 	if (rc)
 		goto free_api;
+	rc = start_metrics(k, seat->board, &p.metrics);
+	if (rc)
+		goto stop_http;
+	note_certificate(p.board, c);
 	give_way_to_dns();
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
 		rc = serve_until_stopped(&p, seat, stop);
+	http_stop(&p.metrics);
+stop_http:
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
 	ipc_client_free(&p.client);
 	api_flush(p.api);

@@ -31,6 +31,10 @@ static void announce(const struct settings *s, const struct sockets *k)
 		log_info("app", "API on %s, %s", text,
 			c->api.tls_mode == CONF_TLS_OFF ? "plain HTTP" : "HTTPS");
 	}
+	for (size_t i = 0; i < c->metrics.listen_count; i++) {
+		endpoint_format(&c->metrics.listen[i], text);
+		log_info("app", "metrics on http://%s/metrics", text);
+	}
 	if (k->admin.fd >= 0)
 		log_info("app", "administration on %s%s", c->admin.socket,
 			c->admin.token_file ? ", and over the API" : "");

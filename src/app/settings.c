@@ -138,6 +138,9 @@ int settings_check_reload(const struct settings *now, const struct settings *nex
 		diag_error(d, b->file, 0, "dns.workers has changed; that needs a restart");
 	if (!same_endpoints(a->api.listen, a->api.listen_count, b->api.listen, b->api.listen_count))
 		diag_error(d, b->file, 0, "api.listen has changed; that needs a restart");
+	if (!same_endpoints(
+		    a->metrics.listen, a->metrics.listen_count, b->metrics.listen, b->metrics.listen_count))
+		diag_error(d, b->file, 0, "metrics.listen has changed; that needs a restart");
 	if (!same_text(a->store_path, b->store_path))
 		diag_error(d, b->file, 0, "store.path has changed; that needs a restart");
 	if (!same_text(a->user, b->user))

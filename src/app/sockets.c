@@ -136,6 +136,7 @@ static int bind_all(const struct conf *c, struct diag *d, struct activation *a, 
 	}
 	bind_once(a, c->dns.tls_listen, s->dot_count, "DNS over TLS", s->dot, d);
 	bind_once(a, c->api.listen, s->api_count, "API", s->api, d);
+	bind_once(a, c->metrics.listen, s->metrics_count, "metrics", s->metrics, d);
 	if (c->admin.socket)
 		s->admin.fd = activation_take_local(a, c->admin.socket);
 	if (diag_errors(d) == before && activation_check_all_taken(a, d))
@@ -151,15 +152,18 @@ int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 		.dns_count = c->dns.listen_count,
 		.dot_count = c->dns.tls_listen_count,
 		.api_count = c->api.listen_count,
+		.metrics_count = c->metrics.listen_count,
 		.admin.fd = -1};
 	out->udp = new_fds(out->workers * out->dns_count);
 	out->tcp = new_fds(out->workers * out->dns_count);
 	out->dot = new_fds(out->dot_count);
 	out->api = new_fds(out->api_count);
+	out->metrics = new_fds(out->metrics_count);
 	struct activation a;
 	int rc = activation_begin(d, &a);
 	if (!rc)
-		rc = out->udp && out->tcp && out->dot && out->api ? bind_all(c, d, &a, out) : ERR_NOMEM;
+		rc = out->udp && out->tcp && out->dot && out->api && out->metrics ? bind_all(c, d, &a, out)
+										  : ERR_NOMEM;
 	activation_end(&a);
 	if (rc)
 		sockets_close(out);
@@ -202,6 +206,7 @@ void sockets_close(struct sockets *s)
 	close_fds(s->tcp, s->workers * s->dns_count);
 	close_fds(s->dot, s->dot_count);
 	close_fds(s->api, s->api_count);
+	close_fds(s->metrics, s->metrics_count);
 	if (s->admin.fd >= 0)
 		close(s->admin.fd);
 	*s = (struct sockets){.admin.fd = -1};

@@ -35,12 +35,21 @@ static void delay_start(struct child *c, int64_t now)
 	c->due = now + wait;
 }
 
+static unsigned place_of(const struct supervisor *s, const struct child *c)
+{
+	return child_place(s, c->role, c->index, c->generation);
+}
+
 static void start_child(struct supervisor *s, struct child *c)
 {
 	int64_t now = clock_mono_ms();
 	c->started = now;
-	if (child_start(s, c))
+	if (child_start(s, c)) {
 		delay_start(c, now);
+		board_child_ended(s->board, place_of(s, c), BOARD_END_FORK, clock_wall_ms());
+	} else if (s->child_status < 0) {
+		board_child_started(s->board, place_of(s, c), (uint32_t)c->pid, clock_wall_ms());
+	}
 }
 
 static bool running(const struct supervisor *s, enum role role)
@@ -81,13 +90,15 @@ static int add_child(struct supervisor *s, enum role role, unsigned index)
 	while (*last)
 		last = &(*last)->next;
 	*last = c;
+	board_child_added(s->board, place_of(s, c), clock_mono_ms());
 	return OK;
 }
 
 /* ---- ending ---- */
 
-static void tell(struct child *c, int signal_number)
+static void tell(const struct supervisor *s, struct child *c, int signal_number)
 {
+	board_child_leaves(s->board, place_of(s, c));
 	c->leaving = true;
 	if (c->pid && kill(c->pid, signal_number))
 		log_debug("app", "child %d is gone already", (int)c->pid);
@@ -105,7 +116,7 @@ static void tell_role(struct supervisor *s, enum role role)
 {
 	for (struct child *c = s->children; c; c = c->next)
 		if (c->role == role && !c->leaving)
-			tell(c, CHILD_STOP_SIGNAL);
+			tell(s, c, CHILD_STOP_SIGNAL);
 }
 
 /* The api goes first, because the requests it still has need the keeper. */
@@ -121,7 +132,7 @@ static void stop_in_order(struct supervisor *s)
 	if (clock_mono_ms() < s->stop_deadline)
 		return;
 	for (struct child *c = s->children; c; c = c->next)
-		tell(c, SIGKILL);
+		tell(s, c, SIGKILL);
 }
 
 static void begin_stop(struct supervisor *s)
@@ -171,6 +182,8 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		report_end(c, status);
 	c->pid = 0;
 	child_close(c);
+	board_child_ended(s->board, place_of(s, c), WIFSIGNALED(status) ? BOARD_END_SIGNAL : BOARD_END_EXIT,
+		clock_wall_ms());
 	if (c->leaving) {
 		remove_child(s, c);
 		return;
@@ -226,9 +239,11 @@ int supervisor_replace(struct supervisor *s, bool agent_too)
 		if (c->role == ROLE_AGENT && !agent_too)
 			continue;
 		if (!c->pid)
+			board_child_leaves(s->board, place_of(s, c));
+		if (!c->pid)
 			remove_child(s, c); /* not started (again) yet: nobody to wait for */
 		else if (!c->leaving)
-			tell(c, CHILD_STOP_SIGNAL);
+			tell(s, c, CHILD_STOP_SIGNAL);
 	}
 	s->generation++;
 	int rc = add_child(s, ROLE_KEEPER, 0);
@@ -259,6 +274,7 @@ static void reload(struct supervisor *s)
 		s->settings = next;
 		settings_free(&old);
 		log_setup(next.conf->log_level, next.conf->log_format);
+		board_reloaded(s->board);
 		log_info("app", "new configuration in force");
 		if (agent_prepare(s) || supervisor_replace(s, true))
 			begin_stop(s);
@@ -382,9 +398,10 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	if (delegate_index_new(0, &s.index))
 		log_warning("app",
 			"no shared memory for the index: answers come from the store, which is slower");
-	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : board_new(child_places(&s), &s.board);
+	if (!rc)
+		board_start(s.board, clock_wall_ms());
 	rc = rc ? rc : confine(&s);
 	rc = rc ? rc : agent_prepare(&s);
 	rc = rc ? rc : supervisor_replace(&s, true);
@@ -400,7 +417,6 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		operator_unlink(s.settings.conf, &k->admin);
 	settings_free(&s.settings);
 	delegate_index_free(&s.index);
-	counters_free(&s.counters);
 	witness_free(&s.witness);
 	board_free(&s.board);
 	if (s.child_status >= 0)

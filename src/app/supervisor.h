@@ -32,7 +32,6 @@ struct supervisor {
 	struct settings settings;
 	const struct sockets *sockets;
 	struct delegate_index *index; /* NULL: there is none */
-	struct counters counters;
 	struct board *board;
 	struct witness *witness; /* NULL: nobody notes who asked */
 	unsigned generation;     /* of children: each reload makes one */
@@ -54,6 +53,10 @@ struct supervisor {
 
 /* "keeper", "dns0", "dot", "api", "agent" */
 void child_name(const struct child *c, char out[static 16]);
+
+/* Whose place on the board it is: the role, the number of a dns worker, and their name. */
+enum role place_role(const struct board *b, unsigned place, unsigned *index);
+void place_name(const struct board *b, unsigned place, char out[static 16]);
 
 /* Its own among those on the board; a process and the one that replaces it have different ones. */
 unsigned child_place(const struct supervisor *s, enum role role, unsigned index, unsigned generation);

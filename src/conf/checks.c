@@ -229,6 +229,20 @@ static void check_tls_off(struct load *l, const struct conf_api *a)
 	}
 }
 
+/* They name no delegate and no client, but tell how much is asked, and of what version this is. */
+static void check_metrics(struct load *l, const struct conf_metrics *m)
+{
+	char text[ENDPOINT_TEXT];
+	for (size_t i = 0; sound(l, "metrics") && i < m->listen_count; i++) {
+		if (address_is_loopback(&m->listen[i].address))
+			continue;
+		endpoint_format(&m->listen[i], text);
+		diag_warning(l->d, l->file, line_of(l, "metrics.listen"),
+			"metrics.listen: whoever reaches %s can read the metrics; let a firewall keep others away",
+			text);
+	}
+}
+
 static void check_tls(struct load *l, const struct conf_api *a)
 {
 	if (!sound(l, "api.tls"))
@@ -359,6 +373,7 @@ void conf_checks(struct load *l, struct conf *c)
 	check_zones(l, c);
 	check_endpoints(l, c);
 	check_identity(l, &c->dns);
+	check_metrics(l, &c->metrics);
 	check_tls(l, &c->api);
 	check_tls_listen(l, c);
 	check_base_paths(l, &c->api);

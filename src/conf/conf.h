@@ -108,6 +108,11 @@ struct conf_admin {
 	uint32_t events;   /* how many are kept */
 };
 
+struct conf_metrics {
+	struct endpoint *listen; /* none: not offered */
+	size_t listen_count;
+};
+
 struct conf {
 	char *file; /* the file it came from, NULL for the built-in local instance */
 	char *user; /* account to run as when started as root; NULL: "acme-delegate", or "nobody" where that
@@ -117,6 +122,7 @@ struct conf {
 	struct conf_dns dns;
 	struct conf_api api;
 	struct conf_admin admin;
+	struct conf_metrics metrics;
 	char *store_path;
 	enum log_level log_level;
 	enum log_format log_format;

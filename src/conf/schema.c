@@ -408,6 +408,19 @@ static const struct row log_rows[] = {
 };
 static const struct table log_table = TABLE(log_rows);
 
+static const struct row metrics_rows[] = {
+	{.key = "listen",
+		.kind = KIND_ENDPOINT,
+		LIST(conf, metrics.listen, metrics.listen_count),
+		.max = 16,
+		.fallback = "",
+		.commented = true,
+		.sample = "127.0.0.1:9153",
+		.prose = "Where GET /metrics is answered for Prometheus, over plain HTTP and for "
+			 "everybody: on loopback, or in a network of your own. Left out: nowhere."},
+};
+static const struct table metrics_table = TABLE(metrics_rows);
+
 /* Members of nested tables lie in struct conf itself, so their rows count from its start and their own offset
  * is 0. */
 static const struct row root_rows[] = {
@@ -431,10 +444,7 @@ static const struct row root_rows[] = {
 			 "that is missing."},
 	{.key = "log", .kind = KIND_TABLE, .table = &log_table, .prose = "The log."},
 	{.key = "admin", .kind = KIND_TABLE, .table = &admin_table, .prose = "Administration."},
-	{.key = "metrics",
-		.reserved = true,
-		.sample = "{listen: [127.0.0.1:9153]}",
-		.prose = "where counters can be read."},
+	{.key = "metrics", .kind = KIND_TABLE, .table = &metrics_table, .prose = "Numbers for monitoring."},
 };
 
 _Static_assert(

@@ -244,7 +244,8 @@ size_t dns_answer_generally(
 		return 0;
 	size_t len = dns_reply_finish(r);
 	if (len)
-		dns_count_reply(a->counters, r->rcode, r->truncated);
+		dns_count_reply(
+			a->counters, r->in->qname_size ? knot_pkt_qtype(r->in) : 0, r->rcode, r->truncated);
 	if (len && w.shown && !r->truncated && r->rcode == KNOT_RCODE_NOERROR)
 		dns_testify(a, q, w.zone->id, w.shown + 1, w.shown[0]);
 	return len;
@@ -268,7 +269,8 @@ static size_t answer_plainly(
 	else if (!err || err == ERR_NOTFOUND)
 		len = dns_plain_write(p, err ? NULL : &a->values, out, limit);
 	if (len)
-		dns_count_reply(a->counters, err ? KNOT_RCODE_NXDOMAIN : KNOT_RCODE_NOERROR, limited);
+		dns_count_reply(
+			a->counters, p->type, err ? KNOT_RCODE_NXDOMAIN : KNOT_RCODE_NOERROR, limited);
 	if (len && !err && !limited && p->type == KNOT_RRTYPE_TXT && a->values.count)
 		dns_testify(a, q, p->zone->id, p->name.label, p->name.len);
 	*charged = true;

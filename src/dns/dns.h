@@ -48,16 +48,34 @@ int dns_zones_build_own(const struct conf_zone *zones, const uint16_t *ids, size
 bool dns_zones_has_static(const struct dns_zones *z, uint16_t id, const char *label);
 void dns_zones_free(struct dns_zones **z); /* accepts NULL inside; sets it to NULL */
 
+/* Types of queries that are told apart; CLASS_OTHER is whatever else there is, and no question at all. */
+enum dns_type_class {
+	DNS_CLASS_OTHER,
+	DNS_CLASS_TXT,
+	DNS_CLASS_A,
+	DNS_CLASS_AAAA,
+	DNS_CLASS_NS,
+	DNS_CLASS_SOA,
+	DNS_CLASS_CAA,
+	DNS_CLASS_DNSKEY,
+	DNS_CLASS_DS,
+	DNS_CLASS_CNAME,
+	DNS_CLASS_ANY,
+	DNS_CLASS_HTTPS,
+	DNS_CLASSES
+};
+
 /* What an answerer has done. Written by its thread alone and only ever counted up, so others may read it at
  * any time. */
 struct dns_counters {
-	uint64_t udp, tcp, tls; /* messages that arrived, each in one of the three */
-	uint64_t dropped;       /* of them, those without a reply: they are in nothing below */
-	uint64_t rcodes[24];    /* replies by RCODE; 23 is BADCOOKIE, the highest in use */
-	uint64_t truncated;     /* replies with TC, of which */
-	uint64_t limited;       /* because their client's network asked too much */
-	uint64_t cookies;       /* queries with a valid server cookie */
-	uint64_t bad_cookies;   /* with another one. Many: servers of one address differ in their secrets */
+	uint64_t udp, tcp, tls;      /* messages that arrived, each in one of the three */
+	uint64_t dropped;            /* of them, those without a reply: they are in nothing below */
+	uint64_t types[DNS_CLASSES]; /* replies by type of the query */
+	uint64_t rcodes[24];         /* replies by RCODE; 23 is BADCOOKIE, the highest in use */
+	uint64_t truncated;          /* replies with TC, of which */
+	uint64_t limited;            /* because their client's network asked too much */
+	uint64_t cookies;            /* queries with a valid server cookie */
+	uint64_t bad_cookies; /* with another one. Many: servers of one address differ in their secrets */
 };
 
 enum { DNS_COOKIE_SECRETS = 2, DNS_COOKIE_SECRET_SIZE = 16 };

@@ -325,8 +325,26 @@ static inline void dns_testify(const struct dns_answerer *a, const struct dns_qu
 		w->note(w->ctx, zone, label, len, &q->client.address, q->now);
 }
 
-static inline void dns_count_reply(struct dns_counters *c, uint16_t rcode, bool truncated)
+/* One look into a small table: this is done for every query. */
+static inline enum dns_type_class dns_class_of(uint16_t type)
 {
+	static const uint8_t low[] = {[1] = DNS_CLASS_A,
+		[2] = DNS_CLASS_NS,
+		[5] = DNS_CLASS_CNAME,
+		[6] = DNS_CLASS_SOA,
+		[16] = DNS_CLASS_TXT,
+		[28] = DNS_CLASS_AAAA,
+		[43] = DNS_CLASS_DS,
+		[48] = DNS_CLASS_DNSKEY,
+		[65] = DNS_CLASS_HTTPS};
+	if (type < sizeof low)
+		return (enum dns_type_class)low[type];
+	return type == 255 ? DNS_CLASS_ANY : type == 257 ? DNS_CLASS_CAA : DNS_CLASS_OTHER;
+}
+
+static inline void dns_count_reply(struct dns_counters *c, uint16_t type, uint16_t rcode, bool truncated)
+{
+	c->types[dns_class_of(type)]++;
 	c->rcodes[rcode % (sizeof c->rcodes / sizeof *c->rcodes)]++;
 	c->truncated += truncated;
 }

@@ -9,6 +9,7 @@
 
 #include "http/forward.h"
 #include "http/internal.h"
+#include "util/clock.h"
 #include "util/secure.h"
 
 enum { INPUT_FIRST = 2048, MS = 1000 };
@@ -103,6 +104,8 @@ static enum step start_writing(struct connection *c, enum after_write after)
 static enum step refuse(struct connection *c, unsigned status)
 {
 	struct http_response r = response_refusal(status);
+	c->exchange.class = 0;
+	response_count(c, status);
 	response_format(c, &r, false, c->exchange.head.is_head);
 	input_free(c);
 	return start_writing(c, AFTER_CLOSE);
@@ -180,6 +183,8 @@ static enum step hand_over(struct connection *c)
 	describe(c, &r);
 	c->in[end] = 0;
 	c->state = STATE_HANDLING;
+	c->exchange.class = 0;
+	c->exchange.began = clock_mono_us();
 	c->deadline = INT64_MAX; /* who answers has a deadline of its own */
 	c->in_handler = true;
 	c->server->handler(c->server->ctx, &c->exchange, &r);
@@ -211,9 +216,23 @@ static bool may_keep(const struct connection *c)
 	return c->exchange.head.keep_alive && !c->trusted && !c->server->quiesced;
 }
 
+void http_classify(struct http_exchange *x, unsigned class)
+{
+	x->class = class < HTTP_CLASSES ? class : 0;
+}
+
+static void count(const struct http_exchange *x, unsigned status)
+{
+	int64_t took = clock_mono_us() - x->began;
+	response_count(x->connection, status);
+	histogram_add(&x->connection->server->counters->durations[x->class], histogram_durations,
+		took > 0 ? (uint64_t)took : 0, 1);
+}
+
 void http_respond(struct http_exchange *x, const struct http_response *r)
 {
 	struct connection *c = x->connection;
+	count(x, r->status);
 	if (c->gone) {
 		connection_free(c);
 		return;
@@ -286,6 +305,7 @@ static enum step step_lingering(struct connection *c)
 static enum step step_handshake(struct connection *c)
 {
 	int r = tls_handshake(c->tls);
+	c->server->counters->tls_failed += r != OK && r != ERR_AGAIN;
 	if (r == OK)
 		c->state = STATE_READING;
 	return r == OK ? STEP_ON : r == ERR_AGAIN ? STEP_WAIT : STEP_CLOSE;
@@ -386,6 +406,8 @@ void connection_open(struct http_server *s, int fd, const struct address *peer)
 		goto fail_tls;
 	TAILQ_INSERT_TAIL(&s->all, c, all);
 	s->connection_count++;
+	s->counters->accepted++;
+	s->counters->open = s->connection_count;
 	return;
 fail_tls:
 	tls_session_free(&c->tls);
@@ -404,6 +426,7 @@ void connection_free(struct connection *c)
 		TAILQ_REMOVE(&s->woken, c, woken);
 	TAILQ_REMOVE(&s->all, c, all);
 	s->connection_count--;
+	s->counters->open = s->connection_count;
 	crowds_leave(c->crowd);
 	tls_session_free(&c->tls);
 	if (c->source.fd >= 0)

@@ -29,13 +29,16 @@
 #include "tls/tls.h"
 #include "util/address.h"
 #include "util/error.h"
+#include "util/histogram.h"
 
 enum {
 	HTTP_MAX_BODY = 8192,
 	HTTP_MAX_HEADERS = 8192,
 	HTTP_REQUEST_SECONDS = 10,
 	HTTP_IDLE_SECONDS = 30,
-	HTTP_MAX_CONNECTIONS = 2000
+	HTTP_MAX_CONNECTIONS = 2000,
+	HTTP_CLASSES = 8,  /* of requests, which the handler tells apart */
+	HTTP_STATUSES = 18 /* that are counted each; the last: all others */
 };
 
 /* What clients ask for by ALPN (RFC 7301): for a tls_context of the caller's. */
@@ -75,6 +78,16 @@ struct http_response {
 /* Called once per complete request. It, or someone later, must call http_respond() exactly once. */
 typedef void http_handler(void *ctx, struct http_exchange *x, const struct http_request *r);
 
+/* What a server has done and has. Written by its thread alone; others may read it at any time. */
+struct http_counters {
+	uint64_t accepted, open, evicted; /* connections; now; closed to make room for others */
+	uint64_t starved;                 /* could not be taken: no descriptors, nobody to make room */
+	uint64_t tls_failed;              /* handshakes */
+	uint64_t responses[HTTP_CLASSES][HTTP_STATUSES];
+	struct histogram durations[HTTP_CLASSES]; /* microseconds from the whole request to its response */
+};
+extern const unsigned http_statuses[HTTP_STATUSES]; /* the last is 0 */
+
 struct http_settings {
 	const int *listen; /* listening TCP sockets, stay the caller's */
 	size_t listen_count;
@@ -84,6 +97,8 @@ struct http_settings {
 	const struct prefix *trusted_proxies; /* only these may set X-Forwarded-For; the rightmost untrusted
 						 entry counts */
 	size_t trusted_proxy_count;
+	size_t connections;             /* at most; 0: HTTP_MAX_CONNECTIONS */
+	struct http_counters *counters; /* NULL: nobody reads them */
 };
 
 /* ERR_INVALID: certificate (see tls_check_certificate). ERR_NOMEM, ERR_SYSTEM. */
@@ -101,6 +116,10 @@ void http_quiesce(struct http_server *s);
 size_t http_busy(const struct http_server *s);
 /* Every exchange must have been answered. Accepts NULL inside; sets it to NULL. */
 void http_stop(struct http_server **s);
+
+/* For the counters: of which class the request is, below HTTP_CLASSES. Whatever nobody has said, and what
+ * this room refuses, is of class 0. */
+void http_classify(struct http_exchange *x, unsigned class);
 
 /* Answers; the exchange is gone afterwards. Never fails: a peer that has left is no error. */
 void http_respond(struct http_exchange *x, const struct http_response *r);

@@ -48,6 +48,8 @@ struct crowd {
 struct http_exchange {
 	struct connection *connection;
 	struct head head;
+	unsigned class;
+	int64_t began; /* microseconds */
 };
 
 struct connection {
@@ -103,6 +105,8 @@ struct http_server {
 	struct crowds *crowds;
 	struct connection_list all, woken;
 	bool quiesced;
+	size_t limit;                           /* connections */
+	struct http_counters *counters, unread; /* unread: where nobody reads them */
 };
 
 /* connection.c */
@@ -123,5 +127,7 @@ void server_wake(struct connection *c);
 /* response.c: makes c->out; leaves it NULL when there is no memory. */
 void response_format(struct connection *c, const struct http_response *r, bool keep_alive, bool head_only);
 void response_wipe(struct connection *c);
+/* Counts a response. */
+void response_count(struct connection *c, unsigned status);
 /* A refusal by this room. */
 struct http_response response_refusal(unsigned status);

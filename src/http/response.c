@@ -36,6 +36,19 @@ static const struct status {
 	{505, "HTTP Version Not Supported", "{\"error\": \"http_version_not_supported\"}"},
 };
 
+const unsigned http_statuses[HTTP_STATUSES] = {
+	200, 201, 400, 401, 403, 404, 405, 409, 413, 415, 417, 429, 431, 500, 501, 503, 505};
+
+_Static_assert(sizeof statuses / sizeof *statuses == HTTP_STATUSES - 1, "every status is counted");
+
+void response_count(struct connection *c, unsigned status)
+{
+	unsigned i = 0;
+	while (http_statuses[i] && http_statuses[i] != status)
+		i++;
+	c->server->counters->responses[c->exchange.class][i]++;
+}
+
 static const struct status *find_status(unsigned code)
 {
 	static const struct status other = {

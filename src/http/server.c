@@ -94,13 +94,15 @@ static int MUST_USE accept_one(struct http_server *s, struct listener *l)
 static void accept_waiting(struct http_server *s, struct listener *l)
 {
 	for (unsigned i = 0; i < ACCEPTS_PER_RUN; i++) {
-		bool full = s->connection_count >= HTTP_MAX_CONNECTIONS;
+		bool full = s->connection_count >= s->limit;
 		struct connection *leaves = full ? most_expendable(s) : NULL;
 		int r = full && !leaves ? ERR_LIMIT : accept_one(s, l);
+		s->counters->starved += r == ERR_LIMIT;
 		if (r == ERR_LIMIT)
 			watch_listeners(s, false); /* else epoll would report them without end */
 		if (r)
 			return;
+		s->counters->evicted += leaves != NULL;
 		if (leaves)
 			connection_free(leaves);
 	}
@@ -262,6 +264,9 @@ int http_start(
 		return ERR_NOMEM;
 	*s = (struct http_server){
 		.epoll = -1, .wake.fd = -1, .handler = handler, .ctx = ctx, .now = clock_mono_ms()};
+	s->limit = settings->connections ? settings->connections : HTTP_MAX_CONNECTIONS;
+	s->counters = settings->counters ? settings->counters : &s->unread;
+	s->counters->open = 0; /* what a predecessor had is gone */
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->woken);
 	int r = copy_settings(s, settings);

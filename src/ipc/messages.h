@@ -10,7 +10,7 @@
 #include "util/address.h"
 
 enum {
-	IPC_VERSION = 2,
+	IPC_VERSION = 3,
 	IPC_MESSAGE_MAX = 16384,
 	IPC_PENDING_MAX = 1024, /* requests one client may have in flight */
 	IPC_NAME_MAX = 253,
@@ -24,9 +24,12 @@ enum {
 	IPC_VALUES_MAX = 32,
 	IPC_CHANGES_MAX = 4,
 	IPC_ASKERS_MAX = 16,
-	IPC_PAGE_MAX = 32,     /* entries of a list in one reply */
-	IPC_TOKENS_MAX = 12,   /* of tokens, which are larger */
-	IPC_CHALLENGES_MAX = 8 /* values of the server's own challenge */
+	IPC_PAGE_MAX = 32,      /* entries of a list in one reply */
+	IPC_TOKENS_MAX = 12,    /* of tokens, which are larger */
+	IPC_CHALLENGES_MAX = 8, /* values of the server's own challenge */
+	IPC_PROCESSES_MAX = 64,
+	IPC_PROCESS_NAME_MAX = 15,
+	IPC_ERROR_MAX = 255
 };
 
 /* "name" and so on are the members of struct ipc_request that a type uses besides by, client, key_id and
@@ -248,19 +251,53 @@ struct ipc_event {
 	char detail[IPC_NOTE_MAX + 1];    /* the value, the key or token that was changed */
 };
 
+enum ipc_process_state {
+	IPC_PROCESS_RUNS,
+	IPC_PROCESS_MISSING,   /* not there, or just started, for more than three seconds */
+	IPC_PROCESS_STUCK,     /* there, and its loop has not turned for more than three seconds */
+	IPC_PROCESS_NO_ANSWER, /* a dns process does not get a right answer for its own zone */
+	IPC_PROCESS_NO_STORE,  /* a dns process cannot read the store */
+	IPC_PROCESS_STATES
+};
+
+struct ipc_process {
+	char name[IPC_PROCESS_NAME_MAX + 1]; /* "dns0", "keeper" */
+	enum ipc_process_state state;
+	uint32_t pid;         /* 0: there is none */
+	uint32_t restarts;    /* since the server started */
+	uint32_t confinement; /* bits of enum confinement (app/board.h) */
+	int64_t started;      /* of this one */
+	int64_t since;        /* when it came into this state */
+};
+
+/* Of the API. */
+struct ipc_certificate {
+	bool acme; /* the server gets it by itself; else the members behind not_after are 0 */
+	int64_t not_before, not_after; /* 0: there is none */
+	int64_t last_attempt, last_success, next_attempt;
+	uint32_t failures; /* in a row */
+	char error[IPC_ERROR_MAX + 1];
+};
+
 struct ipc_report {
 	char version[32];
-	int64_t started; /* of this keeper */
+	int64_t server_started; /* of the supervisor */
+	int64_t started;        /* of this keeper */
 	uint64_t delegates;
 	bool index_in_service;
 	uint64_t index_bytes, store_bytes;
 	bool store_writable;                                       /* the last commit succeeded */
+	int64_t store_since;                                       /* when that came to be so */
 	uint8_t registration;                                      /* enum conf_registration_mode */
-	uint64_t registrations, changes, refusals, waiting_bcrypt; /* since `started` */
+	uint64_t registrations, changes, refusals, waiting_bcrypt; /* since the server started */
 	uint64_t events_first, events_last;                        /* sequence numbers; 0: none */
 	uint64_t tokens;
 	uint64_t evidence, evidence_lost; /* queries noted, queries for which there was no room */
 	uint64_t queries_udp, queries_tcp, queries_tls, queries_dropped, replies_limited;
+	bool tls; /* the API needs a certificate */
+	struct ipc_certificate certificate;
+	uint64_t process_count;                          /* in service; those that fail stand first */
+	struct ipc_process processes[IPC_PROCESSES_MAX]; /* the first of them */
 	size_t zone_count; /* of the configuration; the first IPC_PAGE_MAX are named */
 	char zones[IPC_PAGE_MAX][IPC_NAME_MAX + 1];
 };

@@ -239,23 +239,86 @@ static void read_events(struct reader *r, struct ipc_reply *reply)
 	X(tokens)                                                                                            \
 	X(evidence)                                                                                          \
 	X(evidence_lost)                                                                                     \
+	X(process_count)                                                                                     \
 	X(queries_udp)                                                                                       \
 	X(queries_tcp)                                                                                       \
 	X(queries_tls)                                                                                       \
 	X(queries_dropped)                                                                                   \
 	X(replies_limited)
 
+static void write_certificate(struct writer *w, const struct ipc_certificate *c)
+{
+	write_u8(w, c->acme);
+	write_u64(w, (uint64_t)c->not_before);
+	write_u64(w, (uint64_t)c->not_after);
+	write_u64(w, (uint64_t)c->last_attempt);
+	write_u64(w, (uint64_t)c->last_success);
+	write_u64(w, (uint64_t)c->next_attempt);
+	write_u32(w, c->failures);
+	write_text(w, c->error);
+}
+
+static void read_certificate(struct reader *r, struct ipc_certificate *c)
+{
+	c->acme = read_bool(r);
+	c->not_before = read_time(r);
+	c->not_after = read_time(r);
+	c->last_attempt = read_time(r);
+	c->last_success = read_time(r);
+	c->next_attempt = read_time(r);
+	c->failures = read_u32(r);
+	read_string(r, c->error, sizeof c->error);
+}
+
+static size_t listed_processes(const struct ipc_report *p)
+{
+	return p->process_count < IPC_PROCESSES_MAX ? (size_t)p->process_count : IPC_PROCESSES_MAX;
+}
+
+static void write_processes(struct writer *w, const struct ipc_report *p)
+{
+	for (size_t i = 0; i < listed_processes(p); i++) {
+		const struct ipc_process *c = &p->processes[i];
+		write_text(w, c->name);
+		write_u8(w, (uint8_t)c->state);
+		write_u32(w, c->pid);
+		write_u32(w, c->restarts);
+		write_u32(w, c->confinement);
+		write_u64(w, (uint64_t)c->started);
+		write_u64(w, (uint64_t)c->since);
+	}
+}
+
+static void read_processes(struct reader *r, struct ipc_report *p)
+{
+	for (size_t i = 0; i < listed_processes(p) && !r->failed; i++) {
+		struct ipc_process *c = &p->processes[i];
+		read_string(r, c->name, sizeof c->name);
+		c->state = (enum ipc_process_state)read_below(r, IPC_PROCESS_STATES);
+		c->pid = read_u32(r);
+		c->restarts = read_u32(r);
+		c->confinement = read_u32(r);
+		c->started = read_time(r);
+		c->since = read_time(r);
+	}
+}
+
 static void write_report(struct writer *w, const struct ipc_reply *reply)
 {
 	const struct ipc_report *p = &reply->report;
 	write_text(w, p->version);
 	write_u64(w, (uint64_t)p->started);
+	write_u64(w, (uint64_t)p->server_started);
 	write_u8(w, p->index_in_service);
 	write_u8(w, p->store_writable);
+	write_u64(w, (uint64_t)p->store_since);
+	write_u8(w, p->tls);
 	write_u8(w, p->registration);
 #define X(member) write_u64(w, p->member);
 	REPORT_NUMBERS(X)
 #undef X
+	write_certificate(w, &p->certificate);
+	write_processes(w, p);
 	write_u32(w, (uint32_t)p->zone_count);
 	for (size_t i = 0; i < p->zone_count && i < IPC_PAGE_MAX; i++)
 		write_text(w, p->zones[i]);
@@ -266,12 +329,17 @@ static void read_report(struct reader *r, struct ipc_reply *reply)
 	struct ipc_report *p = &reply->report;
 	read_string(r, p->version, sizeof p->version);
 	p->started = read_time(r);
+	p->server_started = read_time(r);
 	p->index_in_service = read_bool(r);
 	p->store_writable = read_bool(r);
+	p->store_since = read_time(r);
+	p->tls = read_bool(r);
 	p->registration = read_u8(r);
 #define X(member) p->member = read_u64(r);
 	REPORT_NUMBERS(X)
 #undef X
+	read_certificate(r, &p->certificate);
+	read_processes(r, p);
 	p->zone_count = read_u32(r);
 	for (size_t i = 0; i < p->zone_count && i < IPC_PAGE_MAX; i++)
 		read_string(r, p->zones[i], sizeof p->zones[i]);

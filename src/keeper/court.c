@@ -8,6 +8,7 @@ int court_open(struct court *c, const struct keeper_settings *s)
 {
 	c->judge.settings = s;
 	c->judge.started = clock_wall_ms();
+	c->judge.counters = s->counters ? s->counters : &c->judge.unread;
 	c->judge.collector.witness = s->witness;
 	int rc = limits_new(s->per_address_per_hour, s->per_day, &c->judge.limits);
 	rc = rc ? rc : failures_new(&c->judge.failures);
@@ -28,6 +29,9 @@ void court_close(struct court *c)
 
 static void answer(struct court *c, const struct sender *to)
 {
+	struct keeper_counters *n = c->judge.counters;
+	n->refusals[c->reply.status] += c->reply.status != IPC_OK;
+	n->slowed += c->reply.delay > 0;
 	answers_add(&c->answers, to->channel, &to->envelope, &c->reply);
 	ipc_reply_wipe(&c->reply);
 }

@@ -26,8 +26,10 @@ struct judge {
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
-	size_t waiting_bcrypt; /* for the report */
-	bool probe; /* the last commit that wrote has failed: whether it goes again must be tried */
+	size_t waiting_bcrypt;                    /* for the report */
+	struct keeper_counters *counters, unread; /* unread: where nobody reads them */
+	bool health_asked; /* somebody wants to know whether the store can be written */
+	bool probe;        /* the last commit that wrote has failed: whether it goes again must be tried */
 };
 
 enum judgement {

@@ -199,6 +199,7 @@ int judge_probe(struct store_txn *t, int64_t wall)
 static enum ipc_status hear_health(struct hearing *h)
 {
 	uint16_t id;
+	h->judge->health_asked = true;
 	int rc = delegate_zone_id(h->t, h->judge->settings->zones[0].name, &id);
 	if (!rc && h->judge->probe)
 		rc = judge_probe(h->t, h->now.wall);

@@ -10,6 +10,7 @@
 #include "keeper/audit.h"
 #include "keeper/court.h"
 #include "keeper/follower.h"
+#include "keeper/gauges.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -20,7 +21,10 @@ enum {
 	 * in it, so those who come within this time share one: half the CPU time and half the writing, which
 	 * DNS and the disk notice, for half a millisecond of waiting, which nobody does. */
 	PACE_US = 1000,
-	SWEEP_MS = 1000,    /* how often expired values are looked for; DNS does not serve them meanwhile */
+	SWEEP_MS = 1000, /* how often expired values are looked for; DNS does not serve them meanwhile */
+	/* What was written that recently can be written. Whoever asks for the health of a server where nobody
+	 * changes anything has a page written, once a minute at most. */
+	FRESH_MS = 60 * 1000,
 	SWEEP_ENTRIES = 512 /* delegates per sweep, so that requests do not wait for a large one */
 };
 
@@ -33,6 +37,8 @@ struct keeper {
 	uint64_t epoch;
 	struct channels channels;
 	int64_t next_open, next_sweep, next_probe;
+	int64_t written; /* when a commit last succeeded that wrote */
+	struct gauges gauges;
 	int64_t next_commit; /* microseconds: not before */
 	bool open_failed;    /* said once, not every second */
 	bool audit_open,
@@ -179,6 +185,7 @@ static int sweep(struct keeper *k, struct store_txn *t, struct judge_time now)
 static int finish(struct keeper *k, struct store_txn **t, struct judge_time now, bool *wrote)
 {
 	struct audit *a = k->court.judge.audit;
+	const struct audit_counts before = audit_counts(a);
 	bool second = now.mono >= k->next_sweep;
 	/* A failure sticks to the transaction, so commit reports it. */
 	int rc = sweep(k, *t, now);
@@ -186,8 +193,12 @@ static int finish(struct keeper *k, struct store_txn **t, struct judge_time now,
 		write_start(k, *t, now.wall);
 	audit_write(a, *t, now.mono, second);
 	*wrote = store_txn_writes(*t);
+	int64_t begun = clock_mono_us();
 	int committed = store_txn_commit(t);
 	audit_committed(a, !committed);
+	if (*wrote)
+		gauges_committed(&k->court, clock_mono_us() - begun, !committed);
+	gauges_audited(&k->court, &before);
 	k->start_written |= second && !committed;
 	follower_commit(k->follower, !committed);
 	return rc ? rc : committed;
@@ -212,6 +223,15 @@ static void tell_of_writing(struct keeper *k, int rc, bool wrote)
 	if (!rc && wrote && k->court.judge.probe)
 		log_info("keeper", "the store can be written again");
 	k->court.judge.probe = rc || (k->court.judge.probe && !wrote);
+	if (!rc && wrote)
+		k->written = clock_mono_ms();
+	gauges_writable(k->court.judge.counters, k->store && !k->court.judge.probe);
+}
+
+/* Not known from what was asked lately. */
+static bool in_doubt(const struct keeper *k, int64_t mono)
+{
+	return k->court.judge.probe || (k->court.judge.health_asked && mono - k->written >= FRESH_MS);
 }
 
 /* While writing is in doubt it is tried once a second, in a transaction of its own: that it fails shall be no
@@ -219,8 +239,9 @@ static void tell_of_writing(struct keeper *k, int rc, bool wrote)
 static int try_to_write(struct keeper *k, int64_t mono)
 {
 	struct store_txn *t;
-	if (!k->court.judge.probe || !k->store || mono < k->next_probe)
+	if (!in_doubt(k, mono) || !k->store || mono < k->next_probe)
 		return OK;
+	k->court.judge.health_asked = false;
 	k->next_probe = mono + SWEEP_MS;
 	int rc = store_txn_begin(k->store, &t);
 	if (!rc) {
@@ -251,6 +272,8 @@ static int run_batch(struct keeper *k)
 		k->next_commit = begun + PACE_US;
 	if (t)
 		rc = finish(k, &t, now, &wrote);
+	if (rc)
+		gauges_undone(&k->court);
 	answers_send(&k->court.answers, &k->channels, !rc);
 	tell_of_writing(k, rc, wrote);
 	return rc == ERR_STORE ? rc : OK;
@@ -308,6 +331,7 @@ static int loop(struct keeper *k)
 		clock_sleep_us(k->next_commit - clock_mono_us());
 		rc = rc ? rc : run_batch(k);
 		k->filling = follower_work(k->follower);
+		gauges_turn(&k->gauges, &k->court);
 	}
 	return rc ? rc : drain(k);
 }

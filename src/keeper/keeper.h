@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "delegate/delegate.h"
 #include "ipc/messages.h"
+#include "util/histogram.h"
 
 /* Askers at once: the api, its successor during a reload, and room for more. People on the admin socket have
  * places of their own, so that they never take those. */
@@ -24,6 +25,29 @@ struct keeper_zone {
 	struct delegate_rules rules;
 };
 
+/* What keepers have done, one after another, and what the present one has. Written by it alone; others may
+ * read it at any time. */
+struct keeper_counters {
+	/* These only grow. */
+	uint64_t registrations, changes;  /* done and durable */
+	uint64_t refusals[IPC_STATUSES];  /* by reason */
+	uint64_t slowed;                  /* of them, held back so that guessing is slow */
+	uint64_t commits_failed;          /* transactions that wrote, and could not */
+	uint64_t evidence;                /* queries noted */
+	struct histogram commits, groups; /* microseconds of a commit that wrote; requests in it */
+	/* These are as it is now. Times are milliseconds since the epoch. */
+	int64_t beat; /* clock_mono_ms() of the last turn of its loop */
+	int64_t started;
+	int64_t writable_since; /* since when `writable` is what it is */
+	uint64_t writable;      /* 0: the store cannot be opened, or the last write failed */
+	uint64_t index_in_service, index_bytes, waiting_bcrypt;
+	uint64_t evidence_lost;
+	uint64_t store_bytes, map_bytes, pages_used, pages_free;
+	uint64_t delegates, with_values, tokens, events;
+	uint64_t reader_lag,
+		reader_held_ms; /* commits; since when the oldest held commit is held, at least */
+};
+
 struct keeper_settings {
 	const char *store_path;
 	struct delegate_index *index;    /* follows every commit; NULL: there is none */
@@ -35,11 +59,12 @@ struct keeper_settings {
 	uint32_t failed_login_delay;                 /* milliseconds, at most */
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the operator's bearer token; all zero: none
 						      */
-	uint64_t events_keep; /* events in the audit log, at most; 0: none is written */
-	const char *version;  /* for the report; NULL: not said */
-	/* Fills in what the DNS side has counted; NULL: nobody knows. */
-	void (*count_queries)(void *ctx, struct ipc_report *report);
-	void *count_ctx;
+	uint64_t events_keep;             /* events in the audit log, at most; 0: none is written */
+	const char *version;              /* for the report; NULL: not said */
+	struct keeper_counters *counters; /* NULL: nobody reads them */
+	/* Fills in what others than the keeper know; NULL: nobody does. */
+	void (*fill_report)(void *ctx, struct ipc_report *report);
+	void *report_ctx;
 	/* Has the configuration records of that name? It is no delegate's then. NULL: it has none. */
 	bool (*is_static)(const void *ctx, uint16_t zone, const char *label);
 	const void *static_ctx;

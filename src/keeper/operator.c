@@ -107,6 +107,7 @@ enum ipc_status hear_status(struct hearing *h)
 	copy_text(p->version, sizeof p->version, s->version ? s->version : "");
 	p->started = h->judge->started;
 	p->store_writable = !h->judge->probe;
+	p->store_since = h->judge->counters->writable_since;
 	p->registration = (uint8_t)s->registration_mode;
 	p->registrations = counts.registrations;
 	p->changes = counts.changes;
@@ -118,7 +119,7 @@ enum ipc_status hear_status(struct hearing *h)
 	report_index(s, p);
 	if (!report_store(h, p))
 		return IPC_FAILED;
-	if (s->count_queries)
-		s->count_queries(s->count_ctx, p);
+	if (s->fill_report)
+		s->fill_report(s->report_ctx, p);
 	return IPC_OK;
 }

@@ -35,6 +35,7 @@ struct connection {
 	int64_t message_due;
 	int64_t reply_due; /* 0: nothing is unsent. Set with the first byte that has to wait, never moved */
 	uint32_t interest; /* the epoll events it waits for */
+	bool secure;       /* TLS */
 	bool shaking;      /* the TLS handshake is not over */
 	bool asked;        /* at least one message was answered */
 	bool ending;       /* nothing more is read, and with the last reply it ends */

@@ -16,6 +16,7 @@ enum {
 	EVENTS = 64,
 	UDP_TURN = 16,       /* batches of one socket before TCP gets its turn: some milliseconds at most */
 	UDP_LAST_TURN = 256, /* batches at the end: more than a receive buffer holds */
+	TICK = 1000,         /* milliseconds */
 	DRAIN = 1000,        /* milliseconds for connections to end once `stop` is readable */
 };
 
@@ -26,7 +27,8 @@ struct loop {
 	struct watch stop, watched, *sockets; /* sockets: UDP */
 	struct udp *udp;
 	struct tcp *tcp;
-	int64_t next_sweep;
+	int64_t next_sweep, next_tick;
+	struct net_counters unread; /* where nobody reads the counters */
 	bool stopping;
 };
 
@@ -80,10 +82,20 @@ static void admit_ready(struct loop *l, const struct epoll_event *events, int co
 
 static int patience(const struct loop *l)
 {
-	if (!tcp_needs_sweep(l->tcp))
+	bool sweeps = tcp_needs_sweep(l->tcp), ticks = l->handler->tick;
+	if (!sweeps && !ticks)
 		return -1;
-	int64_t left = l->next_sweep - clock_mono_ms();
+	int64_t due = sweeps && (!ticks || l->next_sweep < l->next_tick) ? l->next_sweep : l->next_tick;
+	int64_t left = due - clock_mono_ms();
 	return left < 0 ? 0 : (int)left;
+}
+
+static void tick(struct loop *l, int64_t now)
+{
+	if (!l->handler->tick || now < l->next_tick)
+		return;
+	l->handler->tick(l->handler->ctx, now);
+	l->next_tick = now + TICK;
 }
 
 /* One round: what is ready, then the deadlines if it is time. */
@@ -100,6 +112,7 @@ static int turn(struct loop *l)
 		tcp_sweep(l->tcp, now);
 		l->next_sweep = now + TCP_SWEEP;
 	}
+	tick(l, now);
 	return OK;
 }
 
@@ -127,11 +140,12 @@ static int run(struct loop *l)
 int net_run(const struct net_settings *s, const struct net_handler *h)
 {
 	struct loop l = {.settings = s, .handler = h};
+	struct net_counters *counters = s->counters ? s->counters : &l.unread;
 	int e = ERR_NOMEM;
 	l.sockets = calloc(s->udp_count + 1, sizeof *l.sockets);
 	if (!l.sockets)
 		return e;
-	e = udp_new(h, &l.udp);
+	e = udp_new(h, &counters->answered, &l.udp);
 	if (e)
 		goto free_sockets;
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -139,7 +153,7 @@ int net_run(const struct net_settings *s, const struct net_handler *h)
 		e = ERR_SYSTEM;
 		goto free_udp;
 	}
-	e = tcp_new(s, h, l.epoll, &l.tcp);
+	e = tcp_new(s, h, l.epoll, counters, &l.tcp);
 	if (e)
 		goto close_epoll;
 	e = run(&l);

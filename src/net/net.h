@@ -11,6 +11,7 @@
 #include "tls/tls.h"
 #include "util/address.h"
 #include "util/error.h"
+#include "util/histogram.h"
 
 /* Bound sockets, non-blocking, close-on-exec. `shared`: SO_REUSEPORT, for several sockets on one endpoint,
  * among which the kernel spreads clients. An IPv6 socket takes IPv6 only. Port 0: the kernel chooses. On
@@ -55,6 +56,16 @@ struct net_handler {
 	/* net_settings.watched is readable, or is closed at its other end. False: it is not watched any more.
 	 */
 	bool (*watched)(void *ctx);
+	/* About once a second, also when nothing arrives. NULL: nothing. */
+	void (*tick)(void *ctx, int64_t now);
+};
+
+/* What a loop has done and has. Written by its thread alone; others may read it at any time. */
+struct net_counters {
+	uint64_t accepted[2], evicted[2]; /* connections, TCP and TLS; closed to make room for others */
+	uint64_t open[2];                 /* now */
+	uint64_t starved;                 /* connections that could not be taken: no descriptors, no memory */
+	struct histogram answered; /* microseconds from a query's arrival here to its reply's sending, UDP */
 };
 
 struct net_settings {
@@ -74,6 +85,7 @@ struct net_settings {
 	int64_t tcp_idle_crowded; /* the same when more than 80 % of the connections are taken */
 	/* Milliseconds that a started message, a TLS handshake or a reply the peer does not read may take. */
 	int64_t tcp_message;
+	struct net_counters *counters; /* NULL: nobody reads them */
 };
 
 /* Serves until `stop` is readable, and at most a second longer for what is under way. Dropped without a word:

@@ -33,6 +33,7 @@ struct tcp {
 	size_t listener_count;
 	int64_t accept_again; /* 0: accepting */
 	bool draining;
+	struct net_counters *counters;
 	struct exchange exchange;
 };
 
@@ -74,7 +75,8 @@ static void set_accepting(struct tcp *t, bool on)
 	}
 }
 
-int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll, struct tcp **out)
+int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll,
+	struct net_counters *counters, struct tcp **out)
 {
 	int e = ERR_NOMEM;
 	size_t limit = s->tcp_connections ? s->tcp_connections : 1;
@@ -83,6 +85,8 @@ int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll
 		return e;
 	t->settings = s;
 	t->epoll = epoll;
+	t->counters = counters;
+	counters->open[0] = counters->open[1] = 0; /* what a predecessor had is gone */
 	t->limit = limit;
 	t->exchange.handler = h;
 	t->exchange.tls = s->tls_context;
@@ -116,6 +120,7 @@ static void close_connection(struct tcp *t, struct connection *c)
 	networks_leave(t->networks, c);
 	TAILQ_REMOVE(&t->live, c, link);
 	t->live_count--;
+	t->counters->open[c->secure]--;
 	/* The slot used last is the one still in the cache. */
 	TAILQ_INSERT_HEAD(&t->vacant, c, link);
 }
@@ -167,6 +172,12 @@ void tcp_event(struct tcp *t, struct watch *connection, uint32_t events, int64_t
 		serve(t, c, events & EPOLLIN, now);
 }
 
+static void evict(struct tcp *t, struct connection *c)
+{
+	t->counters->evicted[c->secure]++;
+	close_connection(t, c);
+}
+
 /* RFC 7766 section 6.2.3 lets a server close idle connections at will. A network with a quarter of all loses
  * its own, so one that collects them cannot push others out; at the limit of all, the one idle longest
  * anywhere makes room. */
@@ -174,9 +185,9 @@ static struct connection *vacant_slot(struct tcp *t, const struct address *from)
 {
 	const struct network *own = networks_find(t->networks, from);
 	if (own && own->count >= t->limit / NETWORK_SHARE)
-		close_connection(t, TAILQ_FIRST(&own->members));
+		evict(t, TAILQ_FIRST(&own->members));
 	else if (TAILQ_EMPTY(&t->vacant))
-		close_connection(t, TAILQ_FIRST(&t->live));
+		evict(t, TAILQ_FIRST(&t->live));
 	return TAILQ_FIRST(&t->vacant);
 }
 
@@ -188,11 +199,14 @@ static void open_connection(
 	*c = (struct connection){.watch = {WATCH_CONNECTION, fd},
 		.client = *client,
 		.active = now,
+		.secure = l->tls,
 		.shaking = l->tls,
 		.message_due = l->tls ? now + t->settings->tcp_message : 0,
 		.interest = EPOLLIN};
 	TAILQ_INSERT_TAIL(&t->live, c, link);
 	t->live_count++;
+	t->counters->accepted[c->secure]++;
+	t->counters->open[c->secure]++;
 	networks_join(t->networks, c);
 	if (watch_for(t, EPOLL_CTL_ADD, &c->watch, EPOLLIN))
 		close_connection(t, c);
@@ -208,9 +222,11 @@ static void pause_accepting(struct tcp *t, int64_t now)
  * since it would wake us up at once again. */
 static void relieve(struct tcp *t, int cause, int64_t now)
 {
+	bool starved = cause == EMFILE || cause == ENFILE || cause == ENOBUFS || cause == ENOMEM;
+	t->counters->starved += starved;
 	if (cause == EMFILE && !tcp_is_empty(t))
-		close_connection(t, TAILQ_FIRST(&t->live));
-	else if (cause == EMFILE || cause == ENFILE || cause == ENOBUFS || cause == ENOMEM)
+		evict(t, TAILQ_FIRST(&t->live));
+	else if (starved)
 		pause_accepting(t, now);
 	/* anything else is that one connection's trouble (accept(2): network errors are passed on) */
 }

@@ -26,8 +26,10 @@ enum {
 
 struct tcp;
 
-/* Adds the listeners to `epoll`. The settings and the handler must outlive it. ERR_NOMEM, ERR_SYSTEM. */
-int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll, struct tcp **out) MUST_USE;
+/* Adds the listeners to `epoll`. The settings, the handler and the counters must outlive it. ERR_NOMEM,
+ * ERR_SYSTEM. */
+int tcp_new(const struct net_settings *s, const struct net_handler *h, int epoll,
+	struct net_counters *counters, struct tcp **out) MUST_USE;
 void tcp_free(struct tcp **t); /* closes all connections; accepts NULL inside; sets it to NULL */
 
 void tcp_accept(struct tcp *t, const struct watch *listener, int64_t now);

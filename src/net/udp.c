@@ -25,6 +25,7 @@ union control {
 
 struct udp {
 	const struct net_handler *handler;
+	struct histogram *answered;
 	struct mmsghdr in[UDP_BATCH], out[UDP_BATCH];
 	struct iovec in_data[UDP_BATCH], out_data[UDP_BATCH];
 	union peer peer[UDP_BATCH];
@@ -53,12 +54,13 @@ static void set_up(struct udp *u, unsigned i)
 	reset_query(&u->in[i].msg_hdr);
 }
 
-int udp_new(const struct net_handler *h, struct udp **out)
+int udp_new(const struct net_handler *h, struct histogram *answered, struct udp **out)
 {
 	struct udp *u = calloc(1, sizeof *u);
 	if (!u)
 		return ERR_NOMEM;
 	u->handler = h;
+	u->answered = answered;
 	for (unsigned i = 0; i < UDP_BATCH; i++)
 		set_up(u, i);
 	*out = u;
@@ -118,10 +120,9 @@ static void write_reply(struct udp *u, unsigned query, unsigned reply, size_t le
 }
 
 /* Returns how many replies are ready. */
-static unsigned answer_batch(struct udp *u, unsigned received)
+static unsigned answer_batch(struct udp *u, unsigned received, int64_t now)
 {
 	const struct net_handler *h = u->handler;
-	int64_t now = clock_wall_ms();
 	unsigned queries = 0, ready = 0;
 	for (unsigned i = 0; i < received; i++) {
 		struct net_message *m = &u->messages[queries];
@@ -168,6 +169,15 @@ static void send_batch(struct udp *u, int fd, unsigned ready)
 	}
 }
 
+/* A clock that was set meanwhile says nothing. */
+static void note_time(struct udp *u, int64_t began, unsigned ready)
+{
+	enum { LONGEST_US = 10 * 1000 * 1000 };
+	int64_t took = clock_wall_us() - began;
+	if (took >= 0 && took < LONGEST_US)
+		histogram_add(u->answered, histogram_durations, (uint64_t)took, ready);
+}
+
 void udp_serve(struct udp *u, int fd, unsigned batches)
 {
 	for (int n = UDP_BATCH; batches > 0 && n == UDP_BATCH; batches--) {
@@ -178,7 +188,10 @@ void udp_serve(struct udp *u, int fd, unsigned batches)
 			n = UDP_BATCH;
 			continue;
 		}
-		send_batch(u, fd, answer_batch(u, (unsigned)n));
+		int64_t began = clock_wall_us();
+		unsigned ready = answer_batch(u, (unsigned)n, began / 1000);
+		send_batch(u, fd, ready);
+		note_time(u, began, ready);
 		for (int i = 0; i < n; i++)
 			reset_query(&u->in[i].msg_hdr);
 	}

@@ -15,8 +15,8 @@ enum {
 
 struct udp;
 
-/* `h` must outlive it. ERR_NOMEM. */
-int udp_new(const struct net_handler *h, struct udp **out) MUST_USE;
+/* `h` and `answered` must outlive it. ERR_NOMEM. */
+int udp_new(const struct net_handler *h, struct histogram *answered, struct udp **out) MUST_USE;
 void udp_free(struct udp **u); /* accepts NULL inside; sets it to NULL */
 
 /* Answers what waits in the socket, at most `batches` batches. */

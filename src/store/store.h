@@ -58,6 +58,16 @@ struct store_size {
 };
 int store_measure(struct store *s, struct store_size *out) MUST_USE;
 
+/* How it is inside, of the newest commit. Reads the list of free pages: not for every second. ERR_STORE. */
+struct store_state {
+	uint64_t map_bytes;         /* what it could grow to */
+	uint64_t page_bytes, pages; /* pages: of the file */
+	uint64_t pages_free;  /* of them; kept from being used again while a reader holds an old commit */
+	uint64_t newest;      /* number of the newest commit */
+	uint64_t oldest_held; /* of the oldest one that a reader holds; `newest`: none older */
+};
+int store_inspect(struct store *s, struct store_state *out) MUST_USE;
+
 /* Writes a copy of the newest commit to `fd`, compacted, while others go on reading and writing; it is what
  * data.mdb is in a store's folder. ERR_FULL, ERR_SYSTEM: errno says why. ERR_STORE. */
 int store_copy(struct store *s, int fd) MUST_USE;

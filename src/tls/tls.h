@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "util/diag.h"
@@ -25,6 +26,10 @@ int tls_check_open(int fd, const char *name, const char *host, struct diag *d) M
 /* Writes a new key (ECDSA, P-256) and a certificate for `host` that it has signed itself, good for `days`,
  * into an empty file. Clients will not trust it. ERR_NOMEM, ERR_SYSTEM. */
 int tls_self_sign(const char *host, unsigned days, int fd) MUST_USE;
+
+/* From when until when the first certificate of a PEM file is good, in milliseconds since the epoch.
+ * ERR_INVALID: there is none; both are 0. */
+int tls_certificate_dates(const char *certificate, int64_t *not_before, int64_t *not_after) MUST_USE;
 
 /* `protocol`: the name by which clients ask for what is spoken inside (ALPN, RFC 7301); it must outlive the
  * context. A client that names only others is refused, so that nobody can lead it here from another service

@@ -9,6 +9,7 @@
 /* Since the Unix epoch; may jump when the administrator sets the clock. For expiries that outlive the
  * process. */
 int64_t clock_wall_ms(void);
+int64_t clock_wall_us(void); /* microseconds */
 
 /* Since some moment in the past; never jumps. For deadlines and intervals. */
 int64_t clock_mono_ms(void);

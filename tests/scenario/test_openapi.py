@@ -199,7 +199,7 @@ def check(method, path, answer):
 
 
 def right_of(path, account):
-    return bearer(BEARER) if path.startswith("/v1/admin/") else credentials(account)
+    return bearer(BEARER) if path.startswith(("/v1/admin/", "/v1/health")) else credentials(account)
 
 
 @pytest.mark.parametrize("method,path", OPERATIONS)

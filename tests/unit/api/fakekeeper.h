@@ -181,7 +181,7 @@ static inline void fakekeeper_handle(void *ctx, struct http_exchange *x, const s
 static inline int fakekeeper_start(void **state)
 {
 	static const char *const bases[] = {"/", "/api/v1/acme-dns-compat", "/x/y"};
-	const struct api_settings s = {URL, bases, 3};
+	const struct api_settings s = {URL, bases, 3, NULL, NULL};
 	struct fakekeeper *k = calloc(1, sizeof *k);
 	int pair[2];
 	assert_non_null(k);

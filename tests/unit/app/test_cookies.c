@@ -148,26 +148,6 @@ static void random_ones_live_on(void **state)
 	diag_free(&d);
 }
 
-static void everybody_has_counters_of_his_own(void **state)
-{
-	(void)state;
-	enum { PROCESSES = 5 };
-	struct counters c;
-	assert_int_equal(counters_new(PROCESSES, &c), OK);
-	for (unsigned generation = 1; generation <= 2; generation++) {
-		for (unsigned i = 0; i < PROCESSES; i++) {
-			struct dns_counters *n = counters_of(&c, generation, i);
-			assert_int_equal(n->udp, 0);
-			memset(n, 0xff, sizeof *n);
-		}
-	}
-	assert_ptr_equal(counters_of(&c, 1, 2), counters_of(&c, 3, 2));
-	assert_null(counters_of(&c, 1, PROCESSES));
-	counters_free(&c);
-	assert_null(counters_of(&c, 1, 0));
-	counters_free(&c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,7 +155,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bad_lines_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_files_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_ones_live_on, setup, teardown),
-		cmocka_unit_test(everybody_has_counters_of_his_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,9 @@ static void test_print(void **state)
 				  "  socket: /run/acme-delegate/admin.sock\n"
 				  "  group: null\n"
 				  "  token_file: null\n"
-				  "  events: 100000\n");
+				  "  events: 100000\n"
+				  "metrics:\n"
+				  "  listen: []\n");
 	free(text);
 	assert_round_trip(c);
 	conf_free(&c);
@@ -138,7 +140,7 @@ static void test_sample(void **state)
 		"listen:", "workers:", "api:", "url:", "base_paths:", "tls:", "mode:", "certificate:", "key:",
 		"trusted_proxies:", "registration:", "per_address_per_hour:", "per_day:", "store:", "path:",
 		"# user:", "log:", "level:", "format:", "admin:", "# socket:", "# group:", "# token_file:",
-		"events:", "# metrics:"};
+		"events:", "metrics:"};
 	char *text = printed(NULL);
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		assert_non_null(strstr(text, keys[i]));

@@ -274,6 +274,26 @@ static void fill_report(struct ipc_reply *r)
 	p->started = number();
 	p->index_in_service = true;
 	p->store_writable = true;
+	p->tls = true;
+	int64_t *times[] = {&p->server_started, &p->store_since, &p->certificate.not_before,
+		&p->certificate.not_after, &p->certificate.last_attempt, &p->certificate.last_success,
+		&p->certificate.next_attempt};
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		*times[i] = number();
+	p->certificate.acme = true;
+	p->certificate.failures = (uint32_t)number();
+	fill(p->certificate.error, sizeof p->certificate.error);
+	p->process_count = 1000; /* of which the first are there */
+	for (size_t i = 0; i < IPC_PROCESSES_MAX; i++) {
+		struct ipc_process *c = &p->processes[i];
+		fill(c->name, sizeof c->name);
+		c->state = (enum ipc_process_state)(i % IPC_PROCESS_STATES);
+		c->pid = (uint32_t)number();
+		c->restarts = (uint32_t)number();
+		c->confinement = (uint32_t)number();
+		c->started = number();
+		c->since = number();
+	}
 	p->registration = 2;
 	p->zone_count = 1000; /* of which the first are named */
 	for (size_t i = 0; i < IPC_PAGE_MAX; i++)
