@@ -244,11 +244,22 @@ static void add(
 	b->error = seccomp_rule_add_array(b->filter, action, call, count, args);
 }
 
-#define ADD(b, action, call, ...)                                                                            \
-	do {                                                                                                 \
-		const struct scmp_arg_cmp args_[] = {__VA_ARGS__};                                           \
-		add(b, action, SCMP_SYS(call), sizeof args_ / sizeof *args_, args_);                         \
-	} while (0)
+static void add_if(struct building *b, uint32_t action, int call, struct scmp_arg_cmp condition)
+{
+	add(b, action, call, 1, &condition);
+}
+
+/* The condition that an argument (counted from 0) compares with a value. */
+static struct scmp_arg_cmp argument(unsigned n, enum scmp_compare how, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = n, .op = how, .datum_a = value};
+}
+
+/* ... or that of its bits in `mask` exactly `value` are set. */
+static struct scmp_arg_cmp bits(unsigned n, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = n, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
 
 static void add_allowed(struct building *b)
 {
@@ -280,16 +291,16 @@ static bool opens_memory(const struct building *b)
  * goes on without them. */
 static void add_memory(struct building *b)
 {
-	const struct scmp_arg_cmp exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC);
-	const struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	const struct scmp_arg_cmp exec = bits(2, PROT_EXEC, PROT_EXEC);
+	const struct scmp_arg_cmp data = bits(2, PROT_EXEC, 0);
 	const int calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
 	uint32_t refuse =
 		b->role & (AGENT | SUPERVISOR) ? SCMP_ACT_ERRNO(EACCES) : (uint32_t)SCMP_ACT_KILL_PROCESS;
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		/* only the heap of a second thread, and its stack, are mapped first and opened later */
 		if (calls[i] == SCMP_SYS(mmap) || (calls[i] == SCMP_SYS(mprotect) && opens_memory(b)))
-			add(b, SCMP_ACT_ALLOW, calls[i], 1, &data);
-		add(b, refuse, calls[i], 1, &exec);
+			add_if(b, SCMP_ACT_ALLOW, calls[i], data);
+		add_if(b, refuse, calls[i], exec);
 	}
 }
 
@@ -301,10 +312,10 @@ static void add_clone(struct building *b)
 	if (is_of_sanitizers(SCMP_SYS(clone)))
 		return;
 	if (b->role & SUPERVISOR)
-		ADD(b, SCMP_ACT_ALLOW, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(clone), bits(0, NEW_NAMESPACES, 0));
 	else if (b->role & THREADS) {
-		ADD(b, SCMP_ACT_ALLOW, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, thread | NEW_NAMESPACES, thread));
-		ADD(b, SCMP_ACT_KILL_PROCESS, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(clone), bits(0, thread | NEW_NAMESPACES, thread));
+		add_if(b, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), bits(0, CLONE_THREAD, 0));
 	} else
 		add(b, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 0, NULL);
 }
@@ -314,15 +325,15 @@ static void add_clone(struct building *b)
 static void add_sockets(struct building *b)
 {
 	if (b->role & (AGENT | SUPERVISOR)) {
-		ADD(b, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_INET));
-		ADD(b, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
-		ADD(b, SCMP_ACT_ERRNO(EAFNOSUPPORT), socket, SCMP_A0(SCMP_CMP_LT, AF_INET));
-		ADD(b, SCMP_ACT_ERRNO(EAFNOSUPPORT), socket, SCMP_A0(SCMP_CMP_GT, AF_INET6));
-		ADD(b, SCMP_ACT_ALLOW, socketpair, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(socket), argument(0, SCMP_CMP_EQ, AF_INET));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(socket), argument(0, SCMP_CMP_EQ, AF_INET6));
+		add_if(b, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), argument(0, SCMP_CMP_LT, AF_INET));
+		add_if(b, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), argument(0, SCMP_CMP_GT, AF_INET6));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), argument(0, SCMP_CMP_EQ, AF_UNIX));
 	}
 	/* Of TCP only: no filters of their own on sockets, and no other addresses. */
 	if (b->role & (DNS | DOT | API))
-		ADD(b, SCMP_ACT_ALLOW, setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), argument(1, SCMP_CMP_EQ, IPPROTO_TCP));
 }
 
 static void add_control(struct building *b)
@@ -333,16 +344,18 @@ static void add_control(struct building *b)
 		PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_GET_DUMPABLE};
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (b->role & (FILES | SUPERVISOR))
-			ADD(b, SCMP_ACT_ALLOW, fcntl, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+			add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
+				argument(1, SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (b->role & SUPERVISOR && !is_of_sanitizers(SCMP_SYS(prctl)))
-			ADD(b, SCMP_ACT_ALLOW, prctl, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+			add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
+				argument(0, SCMP_CMP_EQ, (scmp_datum_t)options[i]));
 	/* The resolver asks how much has come; nobody needs anything of a terminal or a device. */
 	if (b->role & (AGENT | SUPERVISOR))
-		ADD(b, SCMP_ACT_ALLOW, ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), argument(1, SCMP_CMP_EQ, FIONREAD));
 	/* abort(), of one's own process */
 	if (!(b->role & SUPERVISOR) && !is_of_sanitizers(SCMP_SYS(tgkill)))
-		ADD(b, SCMP_ACT_ALLOW, tgkill, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), argument(0, SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
 static void set_attributes(struct building *b)
