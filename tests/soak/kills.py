@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL at random moments under load: a child (keeper, api, a dns worker) and the whole service in turn, and SIGHUP in
+between. Nothing acknowledged is lost; while a child is away DNS goes on."""
+
+import os
+import random
+import signal
+import time
+
+from checker import SILENCE_MAX, Load, Violation, harness
+from figures import Figures
+
+BACK = 1.0  # seconds for a child to be there again
+
+
+def kill_child(server, rng):
+    role, pid = rng.choice(sorted(server.children().items()))
+    os.kill(pid, signal.SIGKILL)
+    harness.poll(lambda: server.children().get(role) not in (None, pid), 10 * BACK, f"{role} started again")
+    return role
+
+
+def kill_all(server, load, rng):
+    """All processes at one moment, as a power cut without the loss of the page cache would, and a new start."""
+    load.prober.pause()
+    pids = [server.process.pid, *server.children().values()]
+    rng.shuffle(pids)
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended with its parent
+    server.process.wait()
+    harness.poll(lambda: not any(harness.is_alive(p) for p in pids), 5, "everybody ended")
+    if server in harness.running:
+        harness.running.remove(server)
+    server.start()
+    load.prober.resume()
+    return "all"
+
+
+def run(o):
+    rng = random.Random(o.seed)
+    f = Figures("kill -9")
+    server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
+    load = None
+    try:
+        server.start()
+        load = Load(server, writers=o.writers)
+        load.begin()
+        roles, everybody = {}, set(server.children())
+        for number in range(o.count):
+            if o.over():
+                break
+            time.sleep(rng.uniform(0.0, 0.3 if o.quick else 1.0))
+            role = kill_all(server, load, rng) if number % 2 else kill_child(server, rng)
+            roles[role] = roles.get(role, 0) + 1
+            f.faults += 1
+            if rng.random() < 0.1:
+                server.hup()
+                roles["(SIGHUP)"] = roles.get("(SIGHUP)", 0) + 1
+            load.judge_now()
+            harness.poll(lambda: set(server.children()) == everybody, 10 * BACK, "all children there")
+            o.progress(f, load, roles)
+        load.prober.pause()
+        load.end_writers()
+        lost = load.judge_served(load.floors())
+        load.judge_now()
+        server.restart()
+        lost += load.judge_served(load.floors())
+        f.take(load, lost)
+        f.note = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
+        harness.assert_clean(server.stderr())
+        if f.silence > SILENCE_MAX * o.slack:
+            raise Violation(f"DNS was silent for {f.silence:.2f} s")
+        server.stop()
+    finally:
+        if load:
+            load.close()
+        server.discard()
+    return f
