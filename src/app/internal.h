@@ -22,6 +22,7 @@ struct settings {
 	struct keeper_zone *keeper_zones; /* one per configured zone, with the store's ids */
 	struct dns_cookie_secrets cookies;
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* of the bearer token; all zero: there is none */
+	int64_t clock_origin; /* of the time by which values live: the same in all processes, until the end */
 };
 
 /* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.

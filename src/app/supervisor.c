@@ -226,7 +226,7 @@ static int replace_children(struct supervisor *s)
 
 static void reload(struct supervisor *s)
 {
-	struct settings next = {.conf = NULL};
+	struct settings next = {.conf = NULL, .clock_origin = s->settings.clock_origin};
 	struct diag *d = diag_new();
 	int rc = d ? load_next(s, &next, d) : ERR_NOMEM;
 	if (d)

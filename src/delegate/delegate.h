@@ -284,7 +284,8 @@ bool delegate_value_valid(const char *value);
 
 /* Who changes values, and when: kept in the delegate's history. */
 struct delegate_actor {
-	int64_t now;
+	int64_t now;                        /* when it is done, by the calendar */
+	int64_t jump;                       /* by which `now` is ahead of the time by which values live */
 	uint8_t key[DELEGATE_KEY_TAG_SIZE]; /* all zero: the operator */
 	struct address from;
 };

@@ -15,6 +15,8 @@ struct audit;
 
 struct judge_time {
 	int64_t wall, mono; /* milliseconds */
+	int64_t jump; /* by which the wall clock was set ahead (or, negative, back) since the server started:
+			 values live by the time that has passed, everything else by the calendar */
 };
 
 struct judge {
@@ -26,7 +28,7 @@ struct judge {
 	struct store_snapshot *view; /* released; shows what is durable, not the transaction under way */
 	int64_t started;             /* milliseconds since the epoch */
 	struct collector collector;
-	size_t waiting_bcrypt;       /* for the report */
+	size_t waiting_bcrypt; /* for the report */
 	bool probe; /* the last commit that wrote has failed: whether it goes again must be tried */
 };
 

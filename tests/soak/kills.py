@@ -20,20 +20,23 @@ def kill_child(server, rng):
     return role
 
 
-def kill_all(server, load, rng):
-    """All processes at one moment, as a power cut without the loss of the page cache would, and a new start."""
-    load.prober.pause()
-    pids = [server.process.pid, *server.children().values()]
-    rng.shuffle(pids)
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended with its parent
+def end_all(server, rng=random):
+    """All processes, in any order but at one moment: nobody is started again meanwhile."""
+    server.process.send_signal(signal.SIGSTOP)
+    children = list(server.children().values())
+    rng.shuffle(children)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    server.process.kill()
     server.process.wait()
-    harness.poll(lambda: not any(harness.is_alive(p) for p in pids), 5, "everybody ended")
+    harness.poll(lambda: not any(harness.is_alive(p) for p in children), 10, "everybody ended")
     if server in harness.running:
         harness.running.remove(server)
+
+
+def kill_all(server, load, rng):
+    load.prober.pause()
+    end_all(server, rng)
     server.start()
     load.prober.resume()
     return "all"

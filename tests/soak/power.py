@@ -10,7 +10,6 @@ syncs, which must lose nothing, and one that does not sync, which must lose, or 
 import fcntl
 import os
 import random
-import signal
 import struct
 import threading
 import time
@@ -18,6 +17,7 @@ import time
 from checker import Load, Violation, harness
 from disks import Disk
 from figures import Figures
+from kills import end_all
 
 GOINGDOWN = 0x8004587D                 # XFS_IOC_GOINGDOWN, EXT4_IOC_SHUTDOWN: _IOR('X', 125, __u32)
 NO_LOG_FLUSH = struct.pack("I", 2)
@@ -75,19 +75,6 @@ def cut(folder):
         os.close(fd)
 
 
-def kill_everybody(server):
-    pids = [server.process.pid, *server.children().values()]
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    server.process.wait()
-    harness.poll(lambda: not any(harness.is_alive(p) for p in pids), 5, "everybody ended")
-    if server in harness.running:
-        harness.running.remove(server)
-
-
 class Cuts:
     def __init__(self, disk, rng, writers):
         self.disk, self.rng = disk, rng
@@ -112,7 +99,7 @@ class Cuts:
         moment = cut(self.disk.folder)
         self.load.prober.pause()
         self.load.stop.set()
-        kill_everybody(self.server)
+        end_all(self.server)
         self.load.end_writers()
         for c in controls:
             c.end()
