@@ -29,7 +29,8 @@ struct dns_process {
 	struct delegate_source delegates;
 	struct dns_answerer *answerer;
 	int64_t next_open;
-	bool tried, pinned; /* the snapshot, for this batch */
+	int64_t clock_origin, time; /* time of this batch, by which values live */
+	bool tried, pinned;         /* the snapshot, for this batch */
 	bool open_failed;
 	const struct dns_counters *counters;
 	uint64_t reported;  /* limited answers the log knows of */
@@ -85,6 +86,7 @@ static void report_limited(struct dns_process *p)
 static void begin_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
+	p->time = clock_steady_ms(p->clock_origin);
 	if (!p->store && clock_mono_ms() >= p->next_open)
 		open_store(p);
 }
@@ -125,6 +127,7 @@ static struct dns_query query_of(const struct dns_process *p, const struct net_m
 		.tls = m->tls,
 		.client = m->client,
 		.now = m->now,
+		.jump = m->now - p->time,
 		.delegates = &p->delegates};
 }
 
@@ -255,6 +258,7 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 	struct dns_process p = {.store_path = s->conf->store_path,
 		.delegates = {m->index, pin_snapshot, &p},
 		.own = own,
+		.clock_origin = s->clock_origin,
 		.counters = n,
 		.board = board,
 		.reported = n->limited};

@@ -24,6 +24,7 @@ struct settings {
 	struct dns_cookie_secrets cookies;
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* of the bearer token; all zero: there is none */
 	struct acme_state own; /* what the agent's folder said when the zones were built; all zero: nothing */
+	int64_t clock_origin; /* of the time by which values live: the same in all processes, until the end */
 };
 
 /* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.

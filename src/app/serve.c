@@ -7,6 +7,7 @@
 
 #include "app/internal.h"
 #include "net/net.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum { DESCRIPTORS = 4096 }; /* per process, besides DNS connections: the api's, and room to spare */
@@ -80,7 +81,7 @@ static void explain_local(const struct conf *c)
  * network. */
 static int start(const char *file, struct diag *d, int *status)
 {
-	struct settings s = {.conf = NULL};
+	struct settings s = {.conf = NULL, .clock_origin = clock_origin()};
 	struct sockets k;
 	int lock = -1;
 	int rc = sandbox_prepare();

@@ -259,7 +259,7 @@ int supervisor_replace(struct supervisor *s, bool agent_too)
 static void reload(struct supervisor *s)
 {
 	notify_reloading(&s->notify);
-	struct settings next = {.conf = NULL};
+	struct settings next = {.conf = NULL, .clock_origin = s->settings.clock_origin};
 	struct diag *d = diag_new();
 	int rc = d ? load_next(s, &next, d) : ERR_NOMEM;
 	if (d)

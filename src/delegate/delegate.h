@@ -289,7 +289,8 @@ bool delegate_value_valid(const char *value);
 
 /* Who changes values, and when: kept in the delegate's history. */
 struct delegate_actor {
-	int64_t now;
+	int64_t now;                        /* when it is done, by the calendar */
+	int64_t jump;                       /* by which `now` is ahead of the time by which values live */
 	uint8_t key[DELEGATE_KEY_TAG_SIZE]; /* all zero: the operator */
 	struct address from;
 };
@@ -312,8 +313,8 @@ int delegate_clear(
  * Whatever keys a store of an older version has for it are taken away, and it exists even if it was removed.
  * Store errors. */
 int delegate_reserve(struct store_txn *t, const struct delegate_id *id, int64_t now) MUST_USE;
-/* Publishes exactly these values until `expiry`; none: withdraws what is there. ERR_INVALID: not values, or
- * too many. ERR_NOTFOUND: no such delegate. Store errors. */
+/* Publishes exactly these values until `expiry` (of the time by which values live); none: withdraws what is
+ * there. ERR_INVALID: not values, or too many. ERR_NOTFOUND: no such delegate. Store errors. */
 int delegate_set_values(struct store_txn *t, const struct delegate_id *id, const char *const *values,
 	size_t count, int64_t expiry, const struct delegate_actor *who) MUST_USE;
 

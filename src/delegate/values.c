@@ -229,7 +229,7 @@ static int begin_change(struct store_txn *t, const struct delegate_id *id, enum 
 	int rc = load(t, out);
 	if (rc)
 		return rc;
-	remove_expired(&out->set, who->now);
+	remove_expired(&out->set, who->now - who->jump);
 	note_change(&out->history, kind, who);
 	return OK;
 }
@@ -250,7 +250,7 @@ int delegate_put(struct store_txn *t, const struct delegate_id *id, const char *
 		slot = &c.set.values[c.set.count++];
 		memcpy(slot->text, value, DELEGATE_VALUE_LEN);
 	}
-	slot->expiry = who->now + rules->value_lifetime;
+	slot->expiry = who->now - who->jump + rules->value_lifetime;
 	return save(t, &c);
 }
 

@@ -33,7 +33,7 @@ static int ask_store(struct dns_work *w)
 	const uint8_t *label = w->name.wire + w->name.start[w->name.labels - w->zone->labels - 1u];
 	struct delegate_name name;
 	delegate_name_make(w->query->delegates, w->zone->id, label + 1, label[0], &name);
-	return w->a->lookup(w->query->delegates, &name, w->query->now, &w->a->values);
+	return w->a->lookup(w->query->delegates, &name, w->query->now - w->query->jump, &w->a->values);
 }
 
 /* The source of synthesis for a name that does not exist, or NULL (RFC 4592 section 3.3.1). ERR_STORE. */
@@ -263,7 +263,7 @@ static size_t answer_plainly(
 		return 0;
 	size_t len = 0, limit = dns_size_limit(q, cap, p->edns, p->payload, a->settings.growth);
 	bool limited = dns_over_limit(a, q, false);
-	int err = limited ? OK : a->lookup(q->delegates, &p->name, q->now, &a->values);
+	int err = limited ? OK : a->lookup(q->delegates, &p->name, q->now - q->jump, &a->values);
 	if (limited)
 		len = dns_plain_write_limited(p, out, limit);
 	else if (!err || err == ERR_NOTFOUND)

@@ -35,7 +35,7 @@ bool dns_over_limit(struct dns_answerer *a, const struct dns_query *q, bool prov
 	/* A handshake proves the address as well as a cookie does. */
 	if (!a->rrl || q->tcp || proven || is_unlimited(&a->settings, &q->client.address))
 		return false;
-	if (!rrl_over(a->rrl, &q->client.address, q->now))
+	if (!rrl_over(a->rrl, &q->client.address, q->now - q->jump))
 		return false;
 	a->counters->limited++;
 	return true;

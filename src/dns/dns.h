@@ -121,7 +121,9 @@ struct dns_query {
 	bool tcp;      /* also where it is TLS */
 	bool tls;
 	struct endpoint client;
-	int64_t now; /* milliseconds since the epoch */
+	int64_t now;  /* milliseconds since the epoch */
+	int64_t jump; /* milliseconds by which `now` was set ahead (or, negative, back) since the server
+			 started: values live by the time that has passed */
 	const struct delegate_source *delegates;
 };
 

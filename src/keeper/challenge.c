@@ -50,7 +50,7 @@ enum ipc_status hear_challenge(struct hearing *h)
 	const struct delegate_actor who = actor_of(h);
 	int rc = prepare(h, &id);
 	rc = rc ? rc
-		: delegate_set_values(
-			  h->t, &id, values, h->r->challenge_count, h->now.wall + LIFETIME_MS, &who);
+		: delegate_set_values(h->t, &id, values, h->r->challenge_count,
+			  h->now.wall - h->now.jump + LIFETIME_MS, &who);
 	return status_of(rc);
 }

@@ -75,17 +75,17 @@ static void show_key(const struct delegate *d, const struct delegate_stored_key 
 	}
 }
 
-static void show_values(const struct delegate *d, int64_t now, struct ipc_delegate *out)
+static void show_values(const struct delegate *d, const struct judge_time *now, struct ipc_delegate *out)
 {
 	_Static_assert((int)IPC_VALUES_MAX == (int)DELEGATE_MAX_VALUES, "all can be shown");
 	out->value_count = 0;
 	for (size_t i = 0; i < d->values.count; i++) {
 		const struct delegate_value *v = &d->values.values[i];
-		if (v->expiry <= now)
+		if (v->expiry <= now->wall - now->jump)
 			continue; /* not swept yet, and not served */
 		memcpy(out->values[out->value_count].text, v->text, DELEGATE_VALUE_LEN);
 		out->values[out->value_count].text[DELEGATE_VALUE_LEN] = 0;
-		out->values[out->value_count++].expiry = v->expiry;
+		out->values[out->value_count++].expiry = v->expiry + now->jump;
 	}
 }
 
@@ -121,7 +121,7 @@ static enum ipc_status show(struct hearing *h, const struct delegate *d)
 	out->alias_count = d->aliases.count;
 	for (size_t i = 0; i < d->aliases.count; i++)
 		copy_text(out->aliases[i], sizeof out->aliases[i], d->aliases.names[i]);
-	show_values(d, h->now.wall, out);
+	show_values(d, &h->now, out);
 	show_changes(d, out);
 	return show_evidence(h, &d->id, out);
 }

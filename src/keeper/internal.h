@@ -15,6 +15,8 @@ struct audit;
 
 struct judge_time {
 	int64_t wall, mono; /* milliseconds */
+	int64_t jump; /* by which the wall clock was set ahead (or, negative, back) since the server started:
+			 values live by the time that has passed, everything else by the calendar */
 };
 
 struct judge {

@@ -165,7 +165,7 @@ enum ipc_status hear_key(struct hearing *h)
 
 struct delegate_actor actor_of(const struct hearing *h)
 {
-	struct delegate_actor who = {.now = h->now.wall, .from = h->event.client};
+	struct delegate_actor who = {.now = h->now.wall, .jump = h->now.jump, .from = h->event.client};
 	if (h->r->by == IPC_BY_KEY)
 		memcpy(who.key, h->login.key, sizeof who.key);
 	return who;

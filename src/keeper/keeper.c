@@ -174,9 +174,10 @@ static int sweep(struct keeper *k, struct store_txn *t, struct judge_time now)
 	int64_t next;
 	if (now.mono < k->next_sweep)
 		return OK;
-	int rc = delegate_sweep(t, now.wall, SWEEP_ENTRIES, &next);
+	int64_t live_at = now.wall - now.jump;
+	int rc = delegate_sweep(t, live_at, SWEEP_ENTRIES, &next);
 	collector_run(&k->court.judge.collector, t);
-	k->next_sweep = !rc && next <= now.wall ? now.mono : now.mono + SWEEP_MS;
+	k->next_sweep = !rc && next <= live_at ? now.mono : now.mono + SWEEP_MS;
 	store_reap_readers(k->store);
 	return rc;
 }
@@ -258,9 +259,10 @@ static int try_to_write(struct keeper *k, int64_t mono)
 static int run_batch(struct keeper *k)
 {
 	int64_t begun = clock_mono_us();
-	struct judge_time now = {clock_wall_ms(), begun / 1000};
+	struct judge_time now = {.wall = clock_wall_ms(), .mono = begun / 1000};
 	struct store_txn *t = NULL;
 	bool wrote = false;
+	now.jump = now.wall - clock_steady_ms(k->settings->clock_origin);
 	open_store(k, now.mono);
 	int rc = try_to_write(k, now.mono);
 	if (rc)

@@ -60,6 +60,7 @@ struct keeper_settings {
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* SHA-256 of the operator's bearer token; all zero: none
 						      */
 	uint64_t events_keep;             /* events in the audit log, at most; 0: none is written */
+	int64_t clock_origin;             /* of the time by which values live; 0: the wall clock */
 	const char *version;              /* for the report; NULL: not said */
 	struct keeper_counters *counters; /* NULL: nobody reads them */
 	/* Fills in what others than the keeper know; NULL: nobody does. */

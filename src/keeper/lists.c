@@ -51,9 +51,10 @@ static bool add_delegate(void *ctx, const struct delegate *d)
 	e->created = d->created;
 	e->changed = last_change(d);
 	e->keys = (uint8_t)d->key_count;
+	int64_t live_at = p->h->now.wall - p->h->now.jump;
 	e->values = 0;
 	for (size_t i = 0; i < d->values.count; i++)
-		e->values = (uint8_t)(e->values + (d->values.values[i].expiry > p->h->now.wall));
+		e->values = (uint8_t)(e->values + (d->values.values[i].expiry > live_at));
 	return out->count < p->max;
 }
 

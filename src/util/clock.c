@@ -32,6 +32,22 @@ int64_t clock_mono_us(void)
 	return read_us(CLOCK_MONOTONIC);
 }
 
+static int64_t boot_ms(void)
+{
+	return read_us(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t clock_origin(void)
+{
+	int64_t origin = clock_wall_ms() - boot_ms();
+	return origin ? origin : 1;
+}
+
+int64_t clock_steady_ms(int64_t origin)
+{
+	return origin ? origin + boot_ms() : clock_wall_ms();
+}
+
 void clock_sleep_us(int64_t us)
 {
 	if (us > 0)

@@ -15,5 +15,12 @@ int64_t clock_wall_us(void); /* microseconds */
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void); /* microseconds */
 
+/* The moment from which steady time counts: taken once, by the process that starts all others. Never 0. */
+int64_t clock_origin(void);
+/* Like clock_wall_ms(), but goes on from `origin` by the time that has passed, also while the machine slept,
+ * whatever the clock is set to meanwhile. For lifetimes that more than one process watches. Origin 0: the
+ * wall clock. */
+int64_t clock_steady_ms(int64_t origin);
+
 /* Sleeps so many microseconds, less if a signal comes; not at all if it is no positive number. */
 void clock_sleep_us(int64_t us);

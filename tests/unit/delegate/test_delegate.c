@@ -195,6 +195,21 @@ static void sweeping_removes_what_has_expired(void **state)
 	assert_true(next == INT64_MAX);
 }
 
+/* The clock was set an hour ahead: the change is dated by it, the value lives by the time that has passed. */
+static void a_clock_that_jumps_shortens_no_life(void **state)
+{
+	(void)state;
+	struct delegate_credentials c = registered(NULL);
+	struct delegate_actor who = {.now = 3 * HOUR, .jump = HOUR};
+	assert_int_equal(put(&c, value(1), HOUR + SECOND), OK);
+	struct store_txn *t = begin();
+	assert_int_equal(delegate_put(t, &c.id, value(2), &rules, &who), OK);
+	commit(t);
+	assert_string_equal(live(&c, 2 * HOUR), "1 2");
+	assert_string_equal(live(&c, 3 * HOUR - 1), "2");
+	assert_string_equal(live(&c, 3 * HOUR), "");
+}
+
 static void refreshing_for_ever_leaves_one_expiry_entry(void **state)
 {
 	(void)state;
@@ -446,6 +461,7 @@ int main(void)
 		TEST(what_is_withdrawn_is_gone_and_nothing_else),
 		TEST(only_values_are_taken),
 		TEST(sweeping_removes_what_has_expired),
+		TEST(a_clock_that_jumps_shortens_no_life),
 		TEST(refreshing_for_ever_leaves_one_expiry_entry),
 		TEST(a_key_opens_its_delegate_only),
 		TEST(an_allow_list_is_held),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "util/address.h"
+#include "util/clock.h"
 #include "util/cursor.h"
 #include "util/diag.h"
 #include "util/hash.h"
@@ -306,6 +307,17 @@ static void a_diag_collects_everything_in_order(void **state)
 	assert_null(d);
 }
 
+/* It goes on from its origin, which need not be what the wall clock says by now. */
+static void steady_time_starts_with_the_wall_clock(void **state)
+{
+	(void)state;
+	int64_t before = clock_wall_ms(), origin = clock_origin();
+	int64_t steady = clock_steady_ms(origin);
+	assert_in_range(steady - before, 0, 1000);
+	assert_in_range(clock_steady_ms(origin - 86400 * 1000) - (steady - 86400 * 1000), 0, 1000);
+	assert_in_range(clock_steady_ms(0) - before, 0, 1000);
+}
+
 static void every_error_has_its_text(void **state)
 {
 	(void)state;
@@ -331,6 +343,7 @@ int main(void)
 		cmocka_unit_test(siphash),
 		cmocka_unit_test(a_diag_collects_everything_in_order),
 		cmocka_unit_test(a_diag_crosses_a_pipe),
+		cmocka_unit_test(steady_time_starts_with_the_wall_clock),
 		cmocka_unit_test(every_error_has_its_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

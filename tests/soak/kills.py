@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL at random moments under load: a child (keeper, api, a dns worker) and the whole service in turn, and SIGHUP in
+between. Nothing acknowledged is lost; while a child is away DNS goes on."""
+
+import os
+import random
+import signal
+import time
+
+from checker import SILENCE_MAX, Load, Violation, harness
+from figures import Figures
+
+BACK = 1.0  # seconds for a child to be there again
+
+
+def kill(pid):
+    """False: it had ended by itself, after a reload or with its parent."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def kill_child(server, rng):
+    role, pid = rng.choice(sorted(server.children().items()))
+    while not kill(pid):
+        role, pid = rng.choice(sorted(server.children().items()))
+    harness.poll(lambda: server.children().get(role) not in (None, pid), 10 * BACK, f"{role} started again")
+    return role
+
+
+def end_all(server, rng=random):
+    """All processes, in any order but at one moment: nobody is started again meanwhile."""
+    server.process.send_signal(signal.SIGSTOP)
+    children = list(server.children().values())
+    rng.shuffle(children)
+    for pid in children:
+        kill(pid)
+    server.process.kill()
+    server.process.wait()
+    harness.poll(lambda: not any(harness.is_alive(p) for p in children), 10, "everybody ended")
+    if server in harness.running:
+        harness.running.remove(server)
+
+
+def kill_all(server, load, rng):
+    load.prober.pause()
+    end_all(server, rng)
+    server.start()
+    load.prober.resume()
+    return "all"
+
+
+def run(o):
+    rng = random.Random(o.seed)
+    f = Figures("kill -9")
+    server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
+    load = None
+    try:
+        server.start()
+        load = Load(server, writers=o.writers)
+        load.begin()
+        roles, everybody = {}, set(server.children())
+        for number in range(o.count):
+            if o.over():
+                break
+            time.sleep(rng.uniform(0.0, 0.3 if o.quick else 1.0))
+            role = kill_all(server, load, rng) if number % 2 else kill_child(server, rng)
+            roles[role] = roles.get(role, 0) + 1
+            f.faults += 1
+            if rng.random() < 0.1:
+                server.hup()
+                roles["(SIGHUP)"] = roles.get("(SIGHUP)", 0) + 1
+            load.judge_now()
+            harness.poll(lambda: set(server.children()) == everybody, 10 * BACK, "all children there")
+            o.progress(f, load, roles)
+        load.prober.pause()
+        load.end_writers()
+        lost = load.judge_served(load.floors())
+        load.judge_now()
+        server.restart()
+        lost += load.judge_served(load.floors())
+        f.take(load, lost)
+        f.note = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
+        harness.assert_clean(server.stderr())
+        if f.silence > SILENCE_MAX * o.slack:
+            raise Violation(f"DNS was silent for {f.silence:.2f} s")
+        server.stop()
+    finally:
+        if load:
+            load.close()
+        server.discard()
+    return f
