@@ -130,10 +130,13 @@ static int keep_index(struct supervisor *s, enum role role)
 static struct dns_memory memory_for(const struct supervisor *s, const struct child *c)
 {
 	unsigned process = c->role == ROLE_DOT ? s->sockets->workers : c->index;
-	return (struct dns_memory){.index = s->index,
+	/* What was filled from a damaged store may lack names. */
+	bool usable = !s->damage.damaged || s->damage.verified;
+	return (struct dns_memory){.index = usable ? s->index : NULL,
 		.counters = counters_of(&s->counters, c->generation, process),
 		.witness = s->witness,
-		.ring = counters_place(&s->counters, c->generation, process)};
+		.ring = counters_place(&s->counters, c->generation, process),
+		.store_damaged = s->damage.damaged};
 }
 
 /* Who does not answer DNS can forge no cookies; who is not the keeper has not even the digest of the
@@ -180,7 +183,8 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 		.admin = s->sockets->admin.fd,
 		.channels = in->channels,
 		.channel_count = in->channel_count,
-		.control = in->control};
+		.control = in->control,
+		.store_damaged = s->damage.damaged};
 	switch (c->role) {
 	case ROLE_KEEPER:
 		return keeper_process_run(&s->settings, &seat, &keeper, in->stop);

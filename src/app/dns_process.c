@@ -75,7 +75,7 @@ static void report_limited(struct dns_process *p)
 static void begin_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
-	if (!p->store && clock_mono_ms() >= p->next_open)
+	if (!p->store && p->store_path && clock_mono_ms() >= p->next_open)
 		open_store(p);
 }
 
@@ -180,7 +180,7 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 {
 	struct dns_counters *n = m->counters;
 	struct witness_writer *witness = NULL;
-	struct dns_process p = {.store_path = s->conf->store_path,
+	struct dns_process p = {.store_path = m->store_damaged ? NULL : s->conf->store_path,
 		.delegates = {m->index, pin_snapshot, &p},
 		.counters = n,
 		.reported = n ? n->limited : 0};
@@ -200,7 +200,8 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 		rc = tls_context_new(api->tls_certificate, api->tls_key, "dot", &tls);
 	if (rc)
 		goto out;
-	open_store(&p);
+	if (p.store_path)
+		open_store(&p);
 	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path, seat);
 	if (!rc)
 		rc = serve(&p, k, tls, stop);

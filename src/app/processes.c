@@ -51,7 +51,7 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 {
 	const struct conf_api *api = &s->conf->api;
 	struct keeper_settings settings = {
-		.store_path = s->conf->store_path,
+		.store_path = in->store_damaged ? NULL : s->conf->store_path,
 		.index = in->index,
 		.zones = s->keeper_zones,
 		.zone_count = s->conf->zone_count,

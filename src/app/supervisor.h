@@ -36,6 +36,8 @@ struct supervisor {
 	struct child *children;  /* those in service, and those that are leaving */
 	int signal_fd;
 	int control; /* to the running keeper; -1: none */
+	struct damage damage;
+	bool damage_changed; /* children are still to be told */
 	bool stopping;
 	int64_t stop_deadline;
 	int child_status; /* >= 0: this process is a child that has finished */
