@@ -79,6 +79,10 @@ bool store_is_sealed(const struct store_sealed *upto, unsigned table, const void
 /* Whether a record with this key has a seal; takes it off if so. ERR_DAMAGED. */
 int store_open_record(
 	const struct store_sealed *upto, unsigned table, const MDB_val *key, MDB_val *value) MUST_USE;
+/* A key was not found: is that so? The records on both sides of where it would be must be what they should
+ * be, or the search was misled. ERR_NOTFOUND: it is so. ERR_DAMAGED, or an MDB_* code. */
+int store_absent(
+	const struct store_sealed *upto, unsigned table, MDB_cursor *cursor, const MDB_val *key) MUST_USE;
 /* Up to where records have seals in what `txn` shows. ERR_DAMAGED, or an error that an MDB_* code maps to.
  * Under the guard. */
 int store_sealed_upto(struct store *s, MDB_txn *txn, struct store_sealed *out) MUST_USE;

@@ -45,6 +45,27 @@ int store_open_record(const struct store_sealed *upto, unsigned table, const MDB
 	return store_unseal(table, key, value) ? OK : ERR_DAMAGED;
 }
 
+static int order_of(const MDB_val *a, const MDB_val *b)
+{
+	int order = memcmp(a->mv_data, b->mv_data, a->mv_size < b->mv_size ? a->mv_size : b->mv_size);
+	return order ? order : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
+int store_absent(const struct store_sealed *upto, unsigned table, MDB_cursor *cursor, const MDB_val *key)
+{
+	MDB_val at = *key, value;
+	int code = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE);
+	bool last = code == MDB_NOTFOUND;
+	if (!code && (order_of(&at, key) <= 0 || store_open_record(upto, table, &at, &value)))
+		return ERR_DAMAGED;
+	if (code && !last)
+		return code;
+	code = mdb_cursor_get(cursor, &at, &value, last ? MDB_LAST : MDB_PREV);
+	if (!code && (order_of(&at, key) >= 0 || store_open_record(upto, table, &at, &value)))
+		return ERR_DAMAGED;
+	return code && code != MDB_NOTFOUND ? code : ERR_NOTFOUND;
+}
+
 int store_read_format(const MDB_val *record, uint32_t *format, bool *sealed)
 {
 	MDB_val key = {sizeof STORE_KEY_FORMAT - 1, (void *)STORE_KEY_FORMAT}, value = *record;

@@ -9,6 +9,7 @@
 struct store_snapshot {
 	struct store *store;
 	MDB_txn *txn;
+	MDB_cursor *probe; /* NULL: none */
 	struct store_sealed sealed;
 	bool pinned, broken;
 };
@@ -34,6 +35,7 @@ void store_snapshot_free(struct store_snapshot **v)
 {
 	if (!*v)
 		return;
+	mdb_cursor_close((*v)->probe);
 	mdb_txn_abort((*v)->txn);
 	free(*v);
 	*v = NULL;
@@ -68,6 +70,19 @@ bool store_snapshot_broken(const struct store_snapshot *v)
 	return v->broken;
 }
 
+/* Under the guard. As store_absent(), in errors of ours. */
+static int confirm_absence(struct store_snapshot *v, enum store_table table, const MDB_val *key)
+{
+	/* One that a jump has left behind goes now. */
+	mdb_cursor_close(v->probe);
+	v->probe = NULL;
+	int code = mdb_cursor_open(v->txn, v->store->tables[table], &v->probe);
+	code = code ? code : store_absent(&v->sealed, table, v->probe, key);
+	mdb_cursor_close(v->probe);
+	v->probe = NULL;
+	return code == ERR_NOTFOUND || code == ERR_DAMAGED ? code : ERR_STORE;
+}
+
 int store_snapshot_get(struct store_snapshot *v, enum store_table table, const void *key, size_t key_len,
 	void *out, size_t cap, size_t *len)
 {
@@ -81,7 +96,7 @@ int store_snapshot_get(struct store_snapshot *v, enum store_table table, const v
 	}
 	MDB_val k = {key_len, (void *)key}, value = {0, NULL};
 	int code = mdb_get(v->txn, v->store->tables[table], &k, &value);
-	int rc = code == 0 ? OK : code == MDB_NOTFOUND ? ERR_NOTFOUND : ERR_STORE;
+	int rc = code == 0 ? OK : code == MDB_NOTFOUND ? confirm_absence(v, table, &k) : ERR_STORE;
 	rc = rc ? rc : store_open_record(&v->sealed, table, &k, &value);
 	if (!rc && value.mv_size > cap)
 		rc = ERR_RANGE;

@@ -55,6 +55,18 @@ static int copy_out(const MDB_val *from, void *out, size_t cap, size_t *len)
 	return OK;
 }
 
+/* Under the guard. As store_absent(). */
+static int confirm_absence(struct store_txn *t, enum store_table table, const MDB_val *key)
+{
+	MDB_cursor *cursor;
+	int code = mdb_cursor_open(t->txn, t->store->tables[table], &cursor);
+	if (code)
+		return stick(t, code);
+	code = store_absent(&t->sealed, table, cursor, key);
+	mdb_cursor_close(cursor);
+	return code == ERR_NOTFOUND ? code : stick(t, code);
+}
+
 int store_txn_get(struct store_txn *t, enum store_table table, const void *key, size_t key_len, void *out,
 	size_t cap, size_t *len)
 {
@@ -64,7 +76,7 @@ int store_txn_get(struct store_txn *t, enum store_table table, const void *key, 
 		return abandon(t);
 	MDB_val k = {key_len, (void *)key}, value;
 	int code = mdb_get(t->txn, t->store->tables[table], &k, &value);
-	int rc = code == MDB_NOTFOUND ? ERR_NOTFOUND : stick(t, code);
+	int rc = code == MDB_NOTFOUND ? confirm_absence(t, table, &k) : stick(t, code);
 	rc = rc ? rc : stick(t, store_open_record(&t->sealed, table, &k, &value));
 	rc = rc ? rc : copy_out(&value, out, cap, len);
 	store_guard_end();
