@@ -20,6 +20,7 @@ static const struct {
 	{"import", cmd_import, "read delegates from a file into the store"},
 	{"backup", cmd_backup, "write the whole store to a file, or check such a file"},
 	{"restore", cmd_restore, "put such a file in the place of the store"},
+	{"store", cmd_store, "check the whole store for damage"},
 	{"export", cmd_export, "write the delegates of the store to a file"},
 };
 

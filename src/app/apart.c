@@ -1,32 +1,102 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+/* Work in a process of its own: whoever reads a damaged store may die of it, and what a library leaves behind
+ * in memory of a key that it has read would otherwise be inherited by every child of this process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/internal.h"
 
-/* Errors are small negative numbers, which an exit status can carry. */
-static int result_of(pid_t pid)
+static int write_all(int fd, const void *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = write(fd, (const char *)data + at, len - at);
+		if (n < 0 && errno != EINTR)
+			return ERR_SYSTEM;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return OK;
+}
+
+/* False: the end came first. */
+static bool read_all(int fd, void *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = read(fd, (char *)data + at, len - at);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return false;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return true;
+}
+
+static _Noreturn void work(const struct apart *a, int to, pid_t parent)
+{
+	struct diag *d = diag_new();
+	/* What never ends is damage, too. */
+	alarm(a->seconds);
+	signal(SIGALRM, SIG_DFL);
+	if (!d || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
+		_exit(APP_FAILED);
+	int rc = a->body(a->ctx, d, a->reply);
+	int sent = write_all(to, &rc, sizeof rc);
+	sent = sent ? sent : write_all(to, a->reply, a->reply_len);
+	sent = sent ? sent : diag_send(d, to);
+	_exit(sent ? APP_FAILED : APP_OK);
+}
+
+/* How it died, if it has not answered. */
+static int explain_death(const struct apart *a, pid_t pid, struct diag *d)
 {
 	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return ERR_SYSTEM;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : ERR_SYSTEM;
+	if (!WIFSIGNALED(status))
+		return ERR_SYSTEM;
+	int signal_number = WTERMSIG(status);
+	if (!a->store || signal_number == SIGKILL || signal_number == SIGTERM || signal_number == SIGINT)
+		return ERR_SYSTEM;
+	if (signal_number == SIGALRM)
+		diag_error(d, a->store, 0, "the store is damaged: reading it comes to no end; %s",
+			damage_advice);
+	else
+		diag_error(d, a->store, 0, "the store is damaged: who reads it dies (%s); %s",
+			strsignal(signal_number), damage_advice);
+	return ERR_STORE;
 }
 
-int apart_run(apart_job *job, apart_take *take, void *ctx)
+static int reap(pid_t pid)
 {
-	int fd[2];
+	while (waitpid(pid, NULL, 0) < 0)
+		if (errno != EINTR)
+			return ERR_SYSTEM;
+	return OK;
+}
+
+int apart_run(const struct apart *a, struct diag *d)
+{
+	int fd[2], rc;
+	pid_t parent = getpid();
 	if (pipe2(fd, O_CLOEXEC))
 		return ERR_SYSTEM;
 	pid_t pid = fork();
-	if (pid == 0)
-		_exit(-job(ctx, fd[1]));
+	if (pid == 0) {
+		close(fd[0]);
+		work(a, fd[1], parent);
+	}
 	close(fd[1]);
-	int taken = pid < 0 ? ERR_SYSTEM : take ? take(ctx, fd[0]) : OK;
+	bool answered = pid > 0 && read_all(fd[0], &rc, sizeof rc) && read_all(fd[0], a->reply, a->reply_len);
+	int told = answered ? diag_receive(d, fd[0]) : OK;
 	close(fd[0]);
-	int rc = pid > 0 ? result_of(pid) : ERR_SYSTEM;
-	return rc ? rc : taken;
+	if (pid < 0)
+		return ERR_SYSTEM;
+	if (!answered)
+		return explain_death(a, pid, d);
+	int reaped = reap(pid);
+	return rc ? rc : told ? told : reaped;
 }

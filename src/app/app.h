@@ -75,6 +75,10 @@ int app_backup_check(const char *input);
  * be running. */
 int app_restore(const char *file, const char *input);
 
+/* Reads the whole store, and says all that is damaged of it. The server may be running. Returns the exit
+ * status. */
+int app_store_check(const char *file);
+
 /* SIGINT and SIGTERM become readable on a descriptor, so that what was begun can be brought to an end; the
  * caller closes it. A file that may not grow is then an error, not a signal. -1: errno says why. */
 int app_interrupt_open(void) MUST_USE;

@@ -49,7 +49,10 @@ int backup_write(int fd, int stop, const void *data, size_t len)
 static int write_image(const struct conf *c, struct diag *d, int pipe_end)
 {
 	struct store *s = NULL;
+	bool complete;
 	int rc = privileges_drop_to_read(c, d);
+	/* A copy of a damaged store must not take the place of a good one. */
+	rc = rc ? rc : damage_look(c->store_path, true, 0, d, &complete);
 	rc = rc ? rc : store_open(c->store_path, STORE_READ, d, &s);
 	if (rc == ERR_NOTFOUND && !diag_errors(d))
 		diag_error(d, c->store_path, 0, "there is no store here");

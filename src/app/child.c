@@ -151,9 +151,12 @@ static int keep_index(struct supervisor *s, enum role role)
 static struct dns_memory memory_for(const struct supervisor *s, const struct child *c)
 {
 	unsigned process = c->role == ROLE_DOT ? s->sockets->workers : c->index;
-	return (struct dns_memory){.index = s->index,
+	/* What was filled from a damaged store may lack names. */
+	bool usable = !s->damage.damaged || s->damage.verified;
+	return (struct dns_memory){.index = usable ? s->index : NULL,
 		.witness = s->witness,
-		.ring = c->generation % COUNTERS_GENERATIONS * (s->sockets->workers + 1) + process};
+		.ring = c->generation % COUNTERS_GENERATIONS * (s->sockets->workers + 1) + process,
+		.store_damaged = s->damage.damaged};
 }
 
 /* The keeper reports on the others, the api shows their numbers. */
@@ -229,7 +232,8 @@ static int run_body(struct supervisor *s, const struct child *c, const struct in
 		.channel_count = in->channel_count,
 		.agents = in->agents,
 		.agent_count = in->agent_count,
-		.control = in->control};
+		.control = in->control,
+		.store_damaged = s->damage.damaged};
 	const struct own_certificate own = {speaks_tls(c->role) ? s->certificate : -1, in->line};
 	switch (c->role) {
 	case ROLE_KEEPER:

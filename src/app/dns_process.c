@@ -87,7 +87,7 @@ static void begin_batch(void *ctx)
 {
 	struct dns_process *p = ctx;
 	p->time = clock_steady_ms(p->clock_origin);
-	if (!p->store && clock_mono_ms() >= p->next_open)
+	if (!p->store && p->store_path && clock_mono_ms() >= p->next_open)
 		open_store(p);
 }
 
@@ -255,7 +255,7 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 	struct board_dns *board = board_dns(seat->board, seat->place);
 	struct dns_counters *n = &board->dns;
 	struct witness_writer *witness = NULL;
-	struct dns_process p = {.store_path = s->conf->store_path,
+	struct dns_process p = {.store_path = m->store_damaged ? NULL : s->conf->store_path,
 		.delegates = {m->index, pin_snapshot, &p},
 		.own = own,
 		.clock_origin = s->clock_origin,
@@ -278,7 +278,8 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 		rc = own_tls_context(&s->conf->api, own, "dot", &p.tls);
 	if (rc)
 		goto out;
-	open_store(&p);
+	if (p.store_path)
+		open_store(&p);
 	rc = sandbox_enter(k->tls_count ? SANDBOX_DOT : SANDBOX_DNS, s->conf->store_path, seat);
 	if (!rc) {
 		board_serving(seat);

@@ -14,6 +14,7 @@
 #include "dns/dns.h"
 #include "keeper/keeper.h"
 #include "tls/tls.h"
+#include "store/store.h"
 
 /* ---- settings.c: one configuration with everything built from it; replaced as a whole on SIGHUP ---- */
 
@@ -25,13 +26,15 @@ struct settings {
 	uint8_t operator_digest[SECURE_DIGEST_SIZE]; /* of the bearer token; all zero: there is none */
 	struct acme_state own; /* what the agent's folder said when the zones were built; all zero: nothing */
 	int64_t clock_origin; /* of the time by which values live: the same in all processes, until the end */
+	bool store_verified;  /* all of it was checked when it was bound */
 };
 
 /* certificate.c: Can the API use its certificate, with the rights this process has now? Says in `d` why not.
  * ERR_INVALID, ERR_NOMEM, ERR_SYSTEM. */
 int settings_check_certificate(const struct conf *c, struct diag *d) MUST_USE;
-/* Opens the store (creating it), assigns zone ids, builds the zones, closes the store. */
-int settings_bind_store(struct settings *s, struct diag *d) MUST_USE;
+/* Opens the store (creating it), assigns zone ids, builds the zones, closes the store. `check`: nobody writes
+ * to it, and it is checked before, for as long as a start may take; ERR_STORE, said in `d`: it is damaged. */
+int settings_bind_store(struct settings *s, bool check, struct diag *d) MUST_USE;
 /* What cannot change without a restart, because it needs privileges or the only lock: ERR_INVALID, said in
  * `d`. */
 int settings_check_reload(const struct settings *now, const struct settings *next, struct diag *d) MUST_USE;
@@ -40,16 +43,6 @@ void settings_free(struct settings *s); /* accepts the zero state */
 /* Builds the zones anew, with what the agent's folder says now. As settings_bind_store(). */
 int settings_build_zones(const struct settings *s, const struct acme_state *own, struct diag *d,
 	struct dns_zones **out) MUST_USE;
-
-/* ---- apart.c: work in a process of its own, which ends with the answer. What a library leaves behind in
- * memory of a key that it has read would otherwise be inherited by every child of this process ---- */
-
-/* `to` and `from`: the two ends of a pipe between `job`, which runs there, and `take` (NULL: nothing is
- * said), which runs here meanwhile. Returns what job returned, or else what take did. ERR_SYSTEM: there was
- * no such process, or it did not come to its end. */
-typedef int apart_job(void *ctx, int to);
-typedef int apart_take(void *ctx, int from);
-int apart_run(apart_job *job, apart_take *take, void *ctx) MUST_USE;
 
 /* ---- own.c: the folder of the agent, and the certificate in it ---- */
 
@@ -199,6 +192,51 @@ int privileges_drop_to_read(const struct conf *c, struct diag *d) MUST_USE;
  */
 int store_lock(const struct conf *c, struct diag *d, int *fd) MUST_USE;
 
+/* ---- apart.c: work in a process of its own ---- */
+
+struct apart {
+	/* Runs in the process; what it writes to `reply` (may be NULL), says in `d` and returns is what the
+	 * caller gets. */
+	int (*body)(void *ctx, struct diag *d, void *reply);
+	void *ctx, *reply;
+	size_t reply_len;
+	unsigned seconds;  /* it is ended after so many; 0: never */
+	const char *store; /* path of the one it reads; NULL: none */
+};
+/* What the body returns; ERR_STORE, said in `d`: it read the store and died, or came to no end. ERR_SYSTEM.
+ */
+int apart_run(const struct apart *a, struct diag *d) MUST_USE;
+
+/* ---- damage.c: a damaged store ---- */
+
+extern const char damage_advice[]; /* what to do */
+
+/* Looks for damage. ERR_STORE: there is some, said in `d`. *complete: all was looked at; for at most
+ * `patience` milliseconds (0: always). `live`: as in store_check(). */
+int damage_look(const char *path, bool live, int64_t patience, struct diag *d, bool *complete) MUST_USE;
+
+enum { DAMAGE_CHECK_SECONDS = 600 };
+enum { DAMAGE_NONE, DAMAGE_FOUND, DAMAGE_UNKNOWN }; /* exit status of a check */
+
+/* What the supervisor knows of it. */
+struct damage {
+	bool verified; /* all was in order once: so what the index says was */
+	bool damaged;
+	pid_t pid; /* of the check that runs; 0: none */
+	int fd;    /* on which it tells what it has found */
+	int64_t began;
+	int64_t due;        /* when to check (again); 0: never */
+	int64_t not_before; /* a death asks for no check before that */
+};
+
+/* Starts a check. In the check's process it does not return. */
+void damage_begin(struct damage *g, const struct settings *s);
+/* Did somebody end as one who met damage? */
+bool damage_is_sign(int status) MUST_USE;
+void damage_suspect(struct damage *g, int64_t now);
+/* The check has ended. True: `damaged` has changed, so others must be told. */
+bool damage_ended(struct damage *g, const struct settings *s, int status) MUST_USE;
+
 /* ---- sandbox.c ---- */
 
 enum sandbox_role {
@@ -237,7 +275,8 @@ void sandbox_report(void);
 struct dns_memory {
 	const struct delegate_index *index;
 	struct witness *witness;
-	unsigned ring; /* its own */
+	unsigned ring;      /* its own */
+	bool store_damaged; /* leave it alone: what the index does not know, nobody knows */
 };
 int dns_process_run(const struct settings *s, const struct board_seat *seat, const struct dns_sockets *k,
 	const struct dns_memory *m, const struct own_certificate *own, int stop) MUST_USE;
@@ -250,6 +289,7 @@ struct keeper_inheritance {
 	const int *agents; /* the same, of the agent */
 	size_t agent_count;
 	int control;
+	bool store_damaged; /* leave it alone: every request fails */
 };
 int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	const struct keeper_inheritance *in, int stop) MUST_USE;

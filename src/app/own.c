@@ -98,43 +98,13 @@ int own_check_files(const struct conf *c, struct diag *d)
 
 /* ---- its state ---- */
 
-struct look {
-	const struct conf *conf;
-	struct acme_state *state;
-};
-
-static bool move(ssize_t (*one)(int fd, void *data, size_t len), int fd, void *data, size_t len)
+static int look(void *ctx, struct diag *d, void *reply)
 {
-	for (size_t done = 0; done < len;) {
-		ssize_t n = one(fd, (char *)data + done, len - done);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return false;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
-static ssize_t write_some(int fd, void *data, size_t len)
-{
-	return write(fd, data, len);
-}
-
-static int say_state(void *ctx, int to)
-{
-	const struct look *l = ctx;
-	struct acme_state state;
+	const struct conf *c = ctx;
 	char path[OWN_PATH];
-	int rc = own_path(l->conf, "", path);
-	rc = rc ? rc : acme_state_load(path, l->conf->api.acme.directory, &state);
-	if (!rc && !move(write_some, to, &state, sizeof state))
-		rc = ERR_SYSTEM;
-	return rc;
-}
-
-static int take_state(void *ctx, int from)
-{
-	const struct look *l = ctx;
-	return move(read, from, l->state, sizeof *l->state) ? OK : ERR_SYSTEM;
+	(void)d;
+	int rc = own_path(c, "", path);
+	return rc ? rc : acme_state_load(path, c->api.acme.directory, reply);
 }
 
 /* The folder is written by a process that talks to the world. */
@@ -148,11 +118,11 @@ static void terminate(struct acme_state *s)
 
 void own_load_state(const struct conf *c, struct acme_state *out)
 {
-	struct look l = {c, out};
+	const struct apart apart = {.body = look, .ctx = (void *)c, .reply = out, .reply_len = sizeof *out};
+	struct diag *d = diag_new();
 	memset(out, 0, sizeof *out);
-	if (c->api.tls_mode != CONF_TLS_ACME)
-		return;
-	int rc = apart_run(say_state, take_state, &l);
+	int rc = c->api.tls_mode != CONF_TLS_ACME ? ERR_NOTFOUND : d ? apart_run(&apart, d) : ERR_NOMEM;
+	diag_free(&d);
 	if (rc && rc != ERR_NOTFOUND)
 		log_error("app", "the state of the agent cannot be read (%s); it counts as none",
 			error_text(rc));
@@ -165,7 +135,6 @@ void own_load_state(const struct conf *c, struct acme_state *out)
 
 struct want {
 	const struct conf *conf;
-	struct diag *d;
 	int memory;
 };
 
@@ -191,8 +160,8 @@ static int copy_file(const char *path, int to)
 		return errno == ENOENT ? ERR_NOTFOUND : ERR_SYSTEM;
 	while ((n = read(fd, buffer, sizeof buffer)) > 0 && all < CERTIFICATE_MAX) {
 		all += (size_t)n;
-		if (!move(write_some, to, buffer, (size_t)n))
-			break;
+		if (write(to, buffer, (size_t)n) != n)
+			break; /* it is memory: all or nothing */
 	}
 	secure_wipe(buffer, sizeof buffer);
 	close(fd);
@@ -200,50 +169,52 @@ static int copy_file(const char *path, int to)
 }
 
 /* What is checked is the copy, so that nobody can change it behind. */
-static int fetch(void *ctx, int to)
+static int fetch(void *ctx, struct diag *d, void *reply)
 {
 	const struct want *w = ctx;
 	char path[OWN_PATH];
-	struct diag *d = diag_new();
-	int rc = d ? own_path(w->conf, ACME_CERTIFICATE_FILE, path) : ERR_NOMEM;
+	(void)reply;
+	int rc = own_path(w->conf, ACME_CERTIFICATE_FILE, path);
 	rc = rc ? rc : copy_file(path, w->memory);
 	rc = rc ? rc : seal(w->memory);
-	rc = rc ? rc : tls_check_open(w->memory, path, w->conf->api.host, d);
-	return d && diag_send(d, to) ? ERR_SYSTEM : rc;
+	return rc ? rc : tls_check_open(w->memory, path, w->conf->api.host, d);
 }
 
-static int take_diag(void *ctx, int from)
+static int sign(void *ctx, struct diag *d, void *reply)
 {
 	const struct want *w = ctx;
-	return diag_receive(w->d, from);
-}
-
-static int sign(void *ctx, int to)
-{
-	const struct want *w = ctx;
-	(void)to;
+	(void)d;
+	(void)reply;
 	int rc = tls_self_sign(w->conf->api.host, SELF_SIGNED_DAYS, w->memory);
 	return rc ? rc : seal(w->memory);
 }
 
-static int make(apart_job *job, apart_take *take, struct want *w, int *fd)
+static int make(
+	int (*body)(void *ctx, struct diag *d, void *reply), const struct conf *c, struct diag *d, int *fd)
 {
-	int rc = new_memory(&w->memory);
-	rc = rc ? rc : apart_run(job, take, w);
-	if (rc && w->memory >= 0)
-		close(w->memory);
-	*fd = rc ? -1 : w->memory;
+	struct want w = {.conf = c};
+	const struct apart apart = {.body = body, .ctx = &w};
+	int rc = new_memory(&w.memory);
+	rc = rc ? rc : apart_run(&apart, d);
+	if (rc && w.memory >= 0)
+		close(w.memory);
+	*fd = rc ? -1 : w.memory;
 	return rc;
 }
 
 int own_open_certificate(const struct conf *c, struct diag *d, int *fd)
 {
-	return make(fetch, take_diag, &(struct want){.conf = c, .d = d}, fd);
+	return make(fetch, c, d, fd);
 }
 
 int own_sign_certificate(const struct conf *c, int *fd)
 {
-	return make(sign, NULL, &(struct want){.conf = c}, fd);
+	struct diag *d = diag_new();
+	int rc = d ? make(sign, c, d, fd) : ERR_NOMEM;
+	if (!d)
+		*fd = -1;
+	diag_free(&d);
+	return rc;
 }
 
 /* ---- those who use it ---- */

@@ -90,7 +90,7 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	struct reporter reporter = {
 		seat->board, api->tls_mode != CONF_TLS_OFF || s->conf->dns.tls_listen_count};
 	struct keeper_settings settings = {
-		.store_path = s->conf->store_path,
+		.store_path = in->store_damaged ? NULL : s->conf->store_path,
 		.index = in->index,
 		.zones = s->keeper_zones,
 		.zone_count = s->conf->zone_count,

@@ -119,16 +119,37 @@ static void show_checked(void *ctx, enum bulk_phase phase, uint64_t done, uint64
 	progress_show(&r->progress, "entries checked", "", done, total);
 }
 
+static void note_damage(void *ctx, const char *what)
+{
+	char *first = ctx;
+	if (!*first && text_format(first, BULK_WHY, "%s", what))
+		memset(first, 0, BULK_WHY);
+}
+
+/* Its pages and records, before LMDB reads it, which trusts them. */
+static int check_pages(struct restoring *r)
+{
+	char why[BULK_WHY] = "";
+	struct store_checked found;
+	const struct store_check check = {.path = r->folder, .complain = note_damage, .ctx = why};
+	int rc = store_check(&check, &found);
+	if (rc == ERR_NOTFOUND)
+		return refuse(r, "there is no store in it");
+	/* Of a newer version: who opens it says so. */
+	return rc == ERR_STORE ? refuse(r, why) : rc == ERR_FORMAT ? OK : rc;
+}
+
 static int check_image(struct restoring *r)
 {
 	const struct bulk_watcher watcher = {.ctx = r, .progress = show_checked};
 	char why[BULK_WHY];
 	struct store *s = NULL;
-	int rc = store_open(r->folder, STORE_READ, r->d, &s);
+	int rc = check_pages(r);
+	rc = rc ? rc : store_open(r->folder, STORE_READ, r->d, &s);
 	if (rc)
 		return rc;
 	rc = bulk_check(s, r->stop, &watcher, &r->counts, why);
-	if (rc == ERR_STORE)
+	if (rc == ERR_STORE || rc == ERR_DAMAGED)
 		rc = refuse(r, why);
 	store_close(&s);
 	return rc;

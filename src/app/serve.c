@@ -104,7 +104,7 @@ static int start(const char *file, struct diag *d, int *status)
 	rc = store_lock(s.conf, d, &lock);
 	if (rc)
 		goto close_lock;
-	rc = settings_bind_store(&s, d);
+	rc = settings_bind_store(&s, true, d);
 	if (rc)
 		goto close_lock;
 	diag_print(d, stderr); /* warnings; errors are printed by the caller */

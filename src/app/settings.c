@@ -3,7 +3,15 @@
 #include <string.h>
 
 #include "app/internal.h"
+#include "util/clock.h"
 #include "util/secure.h"
+
+enum {
+	CHECK_MS = 40,      /* of a start: what is not checked by then is checked beside serving */
+	MIGRATE_MS = 20,    /* the same for bringing an old store up to date */
+	MIGRATE_STEP = 500, /* records */
+	BIND_SECONDS = 60   /* and then it has come to no end */
+};
 
 /* `state`: what is known of the account with the CA. */
 static int build_zones(const struct conf *c, const uint16_t *ids, const struct acme_state *state,
@@ -47,17 +55,14 @@ int app_load(const char *file, struct diag *d, struct conf **out)
 	return rc;
 }
 
-static int assign_ids(struct store *store, const struct conf *c, struct keeper_zone *zones, uint16_t *ids)
+static int assign_ids(struct store *store, const struct conf *c, uint16_t *ids)
 {
 	struct store_txn *t;
 	int rc = store_txn_begin(store, &t);
 	if (rc)
 		return rc;
-	for (size_t i = 0; !rc && i < c->zone_count; i++) {
-		const struct conf_zone *z = &c->zones[i];
-		rc = delegate_zone_id(t, z->name, &ids[i]);
-		zones[i] = (struct keeper_zone){z->name, ids[i], {z->value_lifetime, z->max_values}};
-	}
+	for (size_t i = 0; !rc && i < c->zone_count; i++)
+		rc = delegate_zone_id(t, c->zones[i].name, &ids[i]);
 	int committed = store_txn_commit(&t);
 	return rc ? rc : committed;
 }
@@ -87,22 +92,65 @@ static int build_again(struct settings *s, struct diag *d)
 	return rc;
 }
 
-int settings_bind_store(struct settings *s, struct diag *d)
+/* A small store of an older format is brought up to date here; the keeper does the rest of a large one. */
+static int migrate(struct store *store)
+{
+	bool more = true;
+	int64_t end = clock_mono_ms() + MIGRATE_MS;
+	int rc = OK;
+	while (!rc && more && clock_mono_ms() < end)
+		rc = store_migrate(store, MIGRATE_STEP, &more);
+	return rc == ERR_FULL ? OK : rc; /* a full disk must not keep DNS from starting */
+}
+
+struct binding {
+	const struct conf *conf;
+	bool check;
+};
+
+/* The reply: an id for each zone. */
+struct bound {
+	bool verified;
+	uint16_t ids[];
+};
+
+/* In a process of its own: an open store must not be inherited, and a damaged one can kill. */
+static int bind_zones(void *ctx, struct diag *d, void *reply)
+{
+	const struct binding *b = ctx;
+	const struct conf *c = b->conf;
+	struct bound *out = reply;
+	struct store *store = NULL;
+	int rc = b->check ? damage_look(c->store_path, false, CHECK_MS, d, &out->verified) : OK;
+	rc = rc ? rc : store_open(c->store_path, STORE_WRITE, d, &store);
+	if (rc)
+		return rc;
+	rc = assign_ids(store, c, out->ids);
+	rc = rc || !b->check ? rc : migrate(store);
+	if (rc == ERR_STORE || rc == ERR_DAMAGED)
+		diag_error(
+			d, c->store_path, 0, "the store is damaged: %s; %s", error_text(rc), damage_advice);
+	else if (rc)
+		diag_error(d, c->store_path, 0, "cannot write to the store: %s", error_text(rc));
+	store_close(&store);
+	return rc;
+}
+
+int settings_bind_store(struct settings *s, bool check, struct diag *d)
 {
 	const struct conf *c = s->conf;
-	struct store *store = NULL;
-	uint16_t *ids = calloc(c->zone_count, sizeof *ids);
+	struct binding binding = {c, check};
+	size_t size = sizeof(struct bound) + c->zone_count * sizeof(uint16_t);
+	struct bound *bound = calloc(1, size);
+	const struct apart apart = {bind_zones, &binding, bound, size, BIND_SECONDS, c->store_path};
 	s->keeper_zones = calloc(c->zone_count, sizeof *s->keeper_zones);
-	int rc = ids && s->keeper_zones ? OK : ERR_NOMEM;
-	rc = rc ? rc : store_open(c->store_path, STORE_WRITE, d, &store);
-	if (!rc) {
-		rc = assign_ids(store, c, s->keeper_zones, ids);
-		if (rc)
-			diag_error(d, c->store_path, 0, "cannot write to the store: %s", error_text(rc));
-	}
-	/* Closed before any fork: an open store must not be inherited. */
-	store_close(&store);
-	free(ids);
+	int rc = bound && s->keeper_zones ? OK : ERR_NOMEM;
+	rc = rc ? rc : apart_run(&apart, d);
+	for (size_t i = 0; !rc && i < c->zone_count; i++)
+		s->keeper_zones[i] = (struct keeper_zone){c->zones[i].name, bound->ids[i],
+			{c->zones[i].value_lifetime, c->zones[i].max_values}};
+	s->store_verified = !rc && bound->verified;
+	free(bound);
 	rc = rc ? rc : own_make_folder(c, d);
 	if (!rc)
 		own_load_state(c, &s->own);

@@ -180,6 +180,8 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 	int64_t now = clock_mono_ms();
 	if (!c->leaving)
 		report_end(c, status);
+	if (c->role != ROLE_API && c->role != ROLE_AGENT && damage_is_sign(status))
+		damage_suspect(&s->damage, now);
 	c->pid = 0;
 	child_close(c);
 	board_child_ended(s->board, place_of(s, c), WIFSIGNALED(status) ? BOARD_END_SIGNAL : BOARD_END_EXIT,
@@ -200,12 +202,17 @@ static void reap(struct supervisor *s)
 {
 	int status;
 	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->damage.pid) {
+			s->damage_changed |= damage_ended(&s->damage, &s->settings, status);
+			continue;
+		}
 		for (struct child *c = s->children; c; c = c->next)
 			if (c->pid == pid) {
 				child_ended(s, c, status);
 				break;
 			}
+	}
 }
 
 /* ---- reloading ---- */
@@ -226,7 +233,7 @@ static int load_next(struct supervisor *s, struct settings *next, struct diag *d
 	rc = rc ? rc : settings_load_cookies(next, &s->settings, d);
 	rc = rc ? rc : settings_load_operator(next, d);
 	rc = rc ? rc : settings_check_reload(&s->settings, next, d);
-	return rc ? rc : settings_bind_store(next, d);
+	return rc ? rc : settings_bind_store(next, false, d);
 }
 
 /* Every child is replaced by one with the new settings: the new one starts, the old one finishes what it has.
@@ -282,6 +289,16 @@ static void reload(struct supervisor *s)
 	diag_free(&d);
 }
 
+/* ---- a damaged store ---- */
+
+/* Who reads the store leaves it alone from here on, or does not any more. */
+static void tell_of_damage(struct supervisor *s)
+{
+	s->damage_changed = false;
+	if (supervisor_replace(s, false))
+		begin_stop(s);
+}
+
 /* ---- the loop ---- */
 
 static void take_signals(struct supervisor *s, bool *hangup)
@@ -301,6 +318,8 @@ static int next_wait(const struct supervisor *s)
 	for (const struct child *c = s->children; c; c = c->next)
 		if (may_start(s, c, INT64_MAX) && c->due - now < wait)
 			wait = c->due - now; /* may be past: it came due after start_due() looked */
+	if (s->damage.due && !s->stopping && s->damage.due - now < wait)
+		wait = s->damage.due - now;
 	if (agent_due(s) - now < wait)
 		wait = agent_due(s) - now;
 	return wait < 0 ? 0 : (int)wait;
@@ -344,7 +363,11 @@ static void loop(struct supervisor *s)
 			stop_in_order(s);
 			continue;
 		}
-		if (hangup && !reload_under_way(s)) {
+		if (s->damage.due && s->damage.due <= clock_mono_ms())
+			damage_begin(&s->damage, &s->settings);
+		if (s->damage_changed && !reload_under_way(s)) {
+			tell_of_damage(s);
+		} else if (hangup && !reload_under_way(s)) {
 			hangup = false;
 			reload(s);
 		}
@@ -390,7 +413,10 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		.signal_fd = -1,
 		.control = -1,
 		.certificate = -1,
+		.damage = {.verified = settings->store_verified, .fd = -1},
 		.child_status = -1};
+	if (!s.damage.verified) /* it was too much for the start */
+		damage_suspect(&s.damage, clock_mono_ms());
 	*settings = (struct settings){.conf = NULL};
 	log_process("supervisor");
 	int rc = catch_signals(&s);

@@ -37,6 +37,8 @@ struct supervisor {
 	unsigned generation;     /* of children: each reload makes one */
 	struct child *children;  /* those in service, and those that are leaving */
 	int signal_fd;
+	struct damage damage;
+	bool damage_changed; /* children are still to be told */
 	struct notify notify;
 	int control;     /* to the running keeper; -1: none */
 	int certificate; /* mode acme: the newest, see own.c; -1: none */

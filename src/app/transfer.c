@@ -120,7 +120,7 @@ static int open_for_import(struct transfer *t)
 	struct settings s = {.conf = t->conf};
 	int rc = privileges_drop(t->conf, t->d);
 	rc = rc ? rc : store_lock(t->conf, t->d, &t->lock);
-	rc = rc ? rc : settings_bind_store(&s, t->d);
+	rc = rc ? rc : settings_bind_store(&s, true, t->d);
 	t->zones = rc ? NULL : calloc(t->conf->zone_count, sizeof *t->zones);
 	if (!rc && !t->zones)
 		rc = ERR_NOMEM;

@@ -21,6 +21,7 @@ enum {
 	 * in it, so those who come within this time share one: half the CPU time and half the writing, which
 	 * DNS and the disk notice, for half a millisecond of waiting, which nobody does. */
 	PACE_US = 1000,
+	MIGRATE_RECORDS = 1000, /* in a transaction: some milliseconds, for which requests wait */
 	SWEEP_MS = 1000, /* how often expired values are looked for; DNS does not serve them meanwhile */
 	/* What was written that recently can be written. Whoever asks for the health of a server where nobody
 	 * changes anything has a page written, once a minute at most. */
@@ -33,7 +34,8 @@ struct keeper {
 	struct court court;
 	struct store *store; /* NULL: cannot be opened at present */
 	struct follower *follower;
-	bool filling; /* the follower has more to do */
+	bool filling;   /* the follower has more to do */
+	bool migrating; /* the store is of an older format, and there is more to do */
 	uint64_t epoch;
 	struct channels channels;
 	int64_t next_open, next_sweep, next_probe;
@@ -140,7 +142,7 @@ static void take_requests(struct keeper *k, struct store_txn *t, struct judge_ti
 
 static void open_store(struct keeper *k, int64_t now)
 {
-	if (k->store || now < k->next_open)
+	if (k->store || now < k->next_open || !k->settings->store_path)
 		return;
 	k->next_open = now + 1000;
 	int rc = store_open(k->settings->store_path, STORE_WRITE, NULL, &k->store);
@@ -153,7 +155,7 @@ static void open_store(struct keeper *k, int64_t now)
 	if (rc)
 		return;
 	follower_open(k->follower, k->store);
-	k->filling = true;
+	k->filling = k->migrating = true;
 	k->court.judge.store = k->store;
 	if (store_snapshot_new(k->store, &k->court.judge.view))
 		log_warning("keeper", "cannot look into the store beside writing it: nothing can be listed");
@@ -255,7 +257,7 @@ static int try_to_write(struct keeper *k, int64_t mono)
 }
 
 /* Carries out everything that waits (at most ANSWERS_MAX) as one durable transaction, then replies.
- * ERR_STORE: see store.h, this process must end. */
+ * ERR_STORE: see store.h, this process must end; ERR_DAMAGED: so that its parent looks how bad it is. */
 static int run_batch(struct keeper *k)
 {
 	int64_t begun = clock_mono_us();
@@ -278,7 +280,20 @@ static int run_batch(struct keeper *k)
 		gauges_undone(&k->court);
 	answers_send(&k->court.answers, &k->channels, !rc);
 	tell_of_writing(k, rc, wrote);
-	return rc == ERR_STORE ? rc : OK;
+	return rc == ERR_STORE || rc == ERR_DAMAGED ? rc : OK;
+}
+
+/* A step of bringing an old store up to date, between two batches. As run_batch(). */
+static int migrate(struct keeper *k)
+{
+	if (!k->store || !k->migrating || k->court.judge.probe)
+		return OK;
+	int rc = store_migrate(k->store, MIGRATE_RECORDS, &k->migrating);
+	follower_commit(k->follower, !rc);
+	if (rc)
+		tell_of_writing(k, rc, true);
+	k->migrating |= rc == ERR_FULL;
+	return rc == ERR_STORE || rc == ERR_DAMAGED ? rc : OK;
 }
 
 /* ---- the loop ---- */
@@ -287,7 +302,8 @@ static int patience(const struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 	int64_t wait = (k->store ? k->next_sweep : k->next_open) - now;
-	if (k->filling || wait < 0 || court_restless(&k->court, now))
+	if (k->filling || (k->migrating && !k->court.judge.probe) || wait < 0 ||
+		court_restless(&k->court, now))
 		return 0;
 	return wait > SWEEP_MS ? SWEEP_MS : (int)wait;
 }
@@ -332,6 +348,7 @@ static int loop(struct keeper *k)
 	while (!rc && !wait_for_work(k, &rc)) {
 		clock_sleep_us(k->next_commit - clock_mono_us());
 		rc = rc ? rc : run_batch(k);
+		rc = rc ? rc : migrate(k);
 		k->filling = follower_work(k->follower);
 		gauges_turn(&k->gauges, &k->court);
 	}

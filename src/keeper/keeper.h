@@ -49,8 +49,8 @@ struct keeper_counters {
 };
 
 struct keeper_settings {
-	const char *store_path;
-	struct delegate_index *index;    /* follows every commit; NULL: there is none */
+	const char *store_path;       /* NULL: it is damaged, so it is left alone and every request fails */
+	struct delegate_index *index; /* follows every commit; NULL: there is none */
 	const struct keeper_zone *zones; /* registrations go to the first */
 	size_t zone_count;
 	enum conf_registration_mode registration_mode;

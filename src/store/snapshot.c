@@ -9,6 +9,8 @@
 struct store_snapshot {
 	struct store *store;
 	MDB_txn *txn;
+	MDB_cursor *probe; /* NULL: none */
+	struct store_sealed sealed;
 	bool pinned, broken;
 };
 
@@ -33,6 +35,7 @@ void store_snapshot_free(struct store_snapshot **v)
 {
 	if (!*v)
 		return;
+	mdb_cursor_close((*v)->probe);
 	mdb_txn_abort((*v)->txn);
 	free(*v);
 	*v = NULL;
@@ -46,6 +49,10 @@ int store_snapshot_renew(struct store_snapshot *v)
 		return ERR_STORE;
 	}
 	v->pinned = mdb_txn_renew(v->txn) == 0;
+	if (v->pinned && store_sealed_upto(v->store, v->txn, &v->sealed)) {
+		mdb_txn_reset(v->txn);
+		v->pinned = false;
+	}
 	store_guard_end();
 	v->broken |= !v->pinned;
 	return v->pinned ? OK : ERR_STORE;
@@ -63,6 +70,19 @@ bool store_snapshot_broken(const struct store_snapshot *v)
 	return v->broken;
 }
 
+/* Under the guard. As store_absent(), in errors of ours. */
+static int confirm_absence(struct store_snapshot *v, enum store_table table, const MDB_val *key)
+{
+	/* One that a jump has left behind goes now. */
+	mdb_cursor_close(v->probe);
+	v->probe = NULL;
+	int code = mdb_cursor_open(v->txn, v->store->tables[table], &v->probe);
+	code = code ? code : store_absent(&v->sealed, table, v->probe, key);
+	mdb_cursor_close(v->probe);
+	v->probe = NULL;
+	return code == ERR_NOTFOUND || code == ERR_DAMAGED ? code : ERR_STORE;
+}
+
 int store_snapshot_get(struct store_snapshot *v, enum store_table table, const void *key, size_t key_len,
 	void *out, size_t cap, size_t *len)
 {
@@ -76,7 +96,8 @@ int store_snapshot_get(struct store_snapshot *v, enum store_table table, const v
 	}
 	MDB_val k = {key_len, (void *)key}, value = {0, NULL};
 	int code = mdb_get(v->txn, v->store->tables[table], &k, &value);
-	int rc = code == 0 ? OK : code == MDB_NOTFOUND ? ERR_NOTFOUND : ERR_STORE;
+	int rc = code == 0 ? OK : code == MDB_NOTFOUND ? confirm_absence(v, table, &k) : ERR_STORE;
+	rc = rc ? rc : store_open_record(&v->sealed, table, &k, &value);
 	if (!rc && value.mv_size > cap)
 		rc = ERR_RANGE;
 	if (!rc) {
@@ -119,15 +140,19 @@ static int first_behind(struct walk *w, MDB_val *key, MDB_val *value)
 	return code;
 }
 
-/* Copies up to `max` entries. An MDB_* code. */
-static int copy_entries(struct walk *w, size_t max)
+/* Copies up to `max` entries. An MDB_* code, or ERR_DAMAGED. */
+static int copy_entries(const struct store_snapshot *v, unsigned table, struct walk *w, size_t max)
 {
 	struct writer out = writer_over(w->copied, sizeof w->copied);
 	MDB_val key, value;
+	int damaged = OK;
 	w->count = 0;
 	int code = first_behind(w, &key, &value);
 	for (; !code; code = mdb_cursor_get(w->cursor, &key, &value, MDB_NEXT)) {
 		if (w->count == max || out.end - out.at < ENTRY_MAX)
+			break;
+		damaged = store_open_record(&v->sealed, table, &key, &value);
+		if (damaged)
 			break;
 		if (key.mv_size > STORE_MAX_KEY || value.mv_size > STORE_MAX_VALUE)
 			return MDB_CORRUPTED;
@@ -140,10 +165,12 @@ static int copy_entries(struct walk *w, size_t max)
 	w->end = code == MDB_NOTFOUND;
 	if (writer_finish(&out, &w->copied_len))
 		return MDB_CORRUPTED;
+	if (damaged) /* what is before it can still be had */
+		return w->count ? 0 : damaged;
 	return w->end ? 0 : code;
 }
 
-/* The next entries of a walk, copied out. ERR_STORE. */
+/* The next entries of a walk, copied out. ERR_STORE, ERR_DAMAGED. */
 static int walk_on(struct store_snapshot *v, enum store_table table, struct walk *w, size_t max)
 {
 	MDB_stat unused;
@@ -160,9 +187,11 @@ static int walk_on(struct store_snapshot *v, enum store_table table, struct walk
 	 * a jump. */
 	int code = mdb_stat(v->txn, dbi, &unused);
 	code = code ? code : mdb_cursor_open(v->txn, dbi, &w->cursor);
-	code = code ? code : copy_entries(w, max);
+	code = code ? code : copy_entries(v, table, w, max);
 	store_guard_end();
 	mdb_cursor_close(w->cursor);
+	if (code == ERR_DAMAGED)
+		return code;
 	v->broken |= code != 0;
 	return code ? ERR_STORE : OK;
 }

@@ -11,21 +11,11 @@
 #include "util/text.h"
 
 enum {
-	/* Of keys and values. A store with a higher number is refused. 1 had no evidence, tokens and events;
-	 * what it has is read as it is. */
-	FORMAT = 2,
 	READERS = 1024, /* slots in the reader table: one per dns worker, and what died and was not reaped yet
 			 */
 	SMALLEST_FILE = 8192, /* LMDB's two meta pages */
 	LOCK_FILE = 128 << 10 /* bytes; more than READERS slots of 64 bytes need */
 };
-
-/* The map is address space, not memory: the file grows as it must. */
-static const size_t map_size = (size_t)256 << 30;
-
-static const char format_key[] = "format";
-static const char *const table_names[STORE_TABLES] = {
-	"meta", "names", "delegates", "keys", "expiry", "evidence", "tokens", "events"};
 
 int store_map_error(int code)
 {
@@ -95,22 +85,24 @@ static int check_file(const char *path, enum store_mode mode, struct diag *why)
 
 static int check_format(struct store *s, MDB_txn *txn, const char *path, struct diag *why, uint32_t *format)
 {
-	MDB_val key = {sizeof format_key - 1, (void *)format_key}, value;
+	MDB_val key = {sizeof STORE_KEY_FORMAT - 1, (void *)STORE_KEY_FORMAT}, value;
+	bool sealed;
 	int rc = mdb_get(txn, s->tables[STORE_META], &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return ERR_NOTFOUND;
 	if (rc)
 		return store_map_error(rc);
-	struct reader r = reader_over(value.mv_data, value.mv_size);
-	*format = read_u32(&r);
-	if (!reader_finish(&r) && *format >= 1 && *format <= FORMAT)
+	rc = store_read_format(&value, format, &sealed);
+	if (rc)
+		return ERR_STORE;
+	if (*format <= STORE_FORMAT)
 		return OK;
 	if (why)
 		diag_error(why, path, 0,
 			"the store has format %u, this version of acme-delegate knows formats up to %d; use "
 			"the version "
 			"that made it",
-			*format, FORMAT);
+			*format, STORE_FORMAT);
 	return ERR_FORMAT;
 }
 
@@ -118,8 +110,8 @@ static int open_tables(struct store *s, MDB_txn *txn, unsigned flags, uint32_t f
 {
 	int rc = 0;
 	for (int i = 0; !rc && i < STORE_TABLES; i++) {
-		rc = mdb_dbi_open(txn, table_names[i], flags, &s->tables[i]);
-		s->absent[i] = rc == MDB_NOTFOUND && format < FORMAT && i > STORE_EXPIRY;
+		rc = mdb_dbi_open(txn, store_table_names[i], flags, &s->tables[i]);
+		s->absent[i] = rc == MDB_NOTFOUND && format == 1 && i > STORE_EXPIRY;
 		rc = s->absent[i] ? 0 : rc;
 	}
 	return rc;
@@ -135,7 +127,7 @@ static int open_existing(struct store *s, const char *path, struct diag *why, ui
 		return store_map_error(code);
 	}
 	/* The meta table first: a newer format may lack the others. */
-	code = mdb_dbi_open(s->opening, table_names[STORE_META], 0, &s->tables[STORE_META]);
+	code = mdb_dbi_open(s->opening, store_table_names[STORE_META], 0, &s->tables[STORE_META]);
 	int rc = code ? store_map_error(code) : check_format(s, s->opening, path, why, format);
 	if (!rc) {
 		code = open_tables(s, s->opening, 0, *format);
@@ -150,27 +142,23 @@ static int open_existing(struct store *s, const char *path, struct diag *why, ui
 	return rc ? rc : store_map_error(code);
 }
 
-/* In a new store, or in one of an older format, which then has the newest. */
-static int create_tables(struct store *s, const char *path, struct diag *why)
+/* In a new store, or in one of an older format, which then has the newest, its records to be migrated. */
+static int create_tables(struct store *s, const char *path, bool new, struct diag *why)
 {
-	uint8_t format[4];
-	struct writer w = writer_over(format, sizeof format);
-	write_u32(&w, FORMAT);
-	MDB_val key = {sizeof format_key - 1, (void *)format_key}, value = {sizeof format, format};
 	MDB_txn *txn;
-	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+	int rc = OK, code = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (!code) {
-		code = open_tables(s, txn, MDB_CREATE, FORMAT);
-		if (!code)
-			code = mdb_put(txn, s->tables[STORE_META], &key, &value, 0);
+		code = open_tables(s, txn, MDB_CREATE, STORE_FORMAT);
+		code = code ? code : store_begin_format(s, txn, new);
 		if (code)
 			mdb_txn_abort(txn);
 		else
 			code = mdb_txn_commit(txn);
 	}
-	if (code)
-		explain(why, path, code);
-	return store_map_error(code);
+	rc = code == ERR_DAMAGED ? ERR_STORE : store_map_error(code);
+	if (rc)
+		explain(why, path, code == ERR_DAMAGED ? MDB_CORRUPTED : code);
+	return rc;
 }
 
 /* LMDB makes the lock file sparse and writes to it through its mapping: on a full disk that is a bus error.
@@ -198,7 +186,7 @@ static int open_environment(struct store *s, const char *path, enum store_mode m
 	if (code)
 		return store_map_error(code);
 	if (!(code = mdb_env_set_maxdbs(s->env, STORE_TABLES)) &&
-		!(code = mdb_env_set_mapsize(s->env, map_size)) &&
+		!(code = mdb_env_set_mapsize(s->env, STORE_MAP_SIZE)) &&
 		!(code = mdb_env_set_maxreaders(s->env, READERS)))
 		code = mdb_env_open(s->env, path, flags, 0600);
 	if (code) {
@@ -234,11 +222,12 @@ static int open_guarded(struct store *s, const char *path, enum store_mode mode,
 		explain(why, path, MDB_CORRUPTED);
 		return ERR_STORE;
 	}
-	uint32_t format = FORMAT;
+	uint32_t format = STORE_FORMAT;
 	rc = mode == STORE_WRITE ? settle(s, path, why) : OK;
 	rc = rc ? rc : open_existing(s, path, why, &format);
-	if (mode == STORE_WRITE && (rc == ERR_NOTFOUND || (!rc && format < FORMAT)))
-		rc = create_tables(s, path, why);
+	bool new = rc == ERR_NOTFOUND;
+	if (mode == STORE_WRITE && (new || (!rc && format < STORE_FORMAT)))
+		rc = create_tables(s, path, new, why);
 	store_guard_end();
 	return rc;
 }

@@ -9,6 +9,9 @@
  * pages from being used again, so release it before anything that can block.
  *  - Nothing read points into the file: values are copied out. A page that cannot be read (I/O error, file
  * truncated beneath us) becomes ERR_STORE, not a signal.
+ *  - A record that is not what was written under its key becomes ERR_DAMAGED, from every function that reads.
+ * That is of one record: others can be read, and after a transaction that fails with it the next one may
+ * succeed. What else can be damaged, among it records that are missing, is what store_check() finds.
  *
  * Rules for users:
  *  - Open a store after fork(), never before; at most once per process. One thread per process uses it.
@@ -51,6 +54,11 @@ struct store_txn;
 int store_open(const char *path, enum store_mode mode, struct diag *why, struct store **out) MUST_USE;
 void store_close(struct store **s); /* accepts NULL inside; sets it to NULL */
 
+/* A store of an older format is read and written as it is, and brought up to date a step at a time: the next
+ * `max` records get their seals, in a transaction of their own. *more: there are others. Whatever ends it
+ * when, the next store_open() goes on where it was. Errors as store_txn_commit(). */
+int store_migrate(struct store *s, size_t max, bool *more) MUST_USE;
+
 /* How large it is. ERR_STORE. */
 struct store_size {
 	uint64_t bytes;                 /* of the file */
@@ -74,6 +82,30 @@ int store_copy(struct store *s, int fd) MUST_USE;
 
 /* Frees the reader slots of processes that died. Writer only; cheap. */
 void store_reap_readers(struct store *s);
+
+/* Reads the file itself, not through LMDB, which can die of what is damaged; and reads everything: every page
+ * that the newest commit uses, every record, and what they must be together. What it does not find is said at
+ * its definition. */
+struct store_check {
+	const char *path; /* the folder */
+	bool live; /* there may be a writer: it is kept from using pages of this commit again meanwhile. Not
+		      in a process that has the store open */
+	int64_t patience;                              /* milliseconds; 0: until it is done */
+	void (*complain)(void *ctx, const char *what); /* one problem: what is damaged, and how */
+	bool (*go_on)(
+		void *ctx, uint64_t records); /* now and then, after so many; false: stop. May be NULL */
+	void *ctx;
+};
+struct store_checked {
+	uint32_t format;
+	uint64_t pages, records;
+	uint64_t unsealed; /* records without a checksum, of a store that is still to be migrated */
+	unsigned problems;
+};
+/* OK: all is well. ERR_STORE: it is damaged; all that is was said. ERR_AGAIN: no patience any more, and
+ * nothing wrong so far. ERR_CLOSED: go_on() said so. ERR_NOTFOUND: there is no store. ERR_FORMAT: of a newer
+ * version. ERR_SYSTEM: errno says why it cannot be read. ERR_NOMEM. */
+int store_check(const struct store_check *c, struct store_checked *out) MUST_USE;
 
 /* A reusable snapshot, created released. ERR_STORE, ERR_NOMEM. */
 int store_snapshot_new(struct store *s, struct store_snapshot **out) MUST_USE;

@@ -21,7 +21,8 @@
 	X(ERR_BUSY, -11, "in use by another process")                                                        \
 	X(ERR_SYSTEM, -12, "system call failed")                                                             \
 	X(ERR_CLOSED, -13, "the other side has closed")                                                      \
-	X(ERR_AGAIN, -14, "try again later")
+	X(ERR_AGAIN, -14, "try again later")                                                                 \
+	X(ERR_DAMAGED, -15, "a record of the store is damaged; \"acme-delegate store check\" says which")
 
 enum error {
 	OK = 0,

@@ -206,13 +206,13 @@ static void a_newer_format_is_refused(void **state)
 	char *text = NULL;
 	size_t len;
 	store_close(&s);
-	set_format(3);
+	set_format(4);
 	struct diag *why = diag_new();
 	assert_int_equal(store_open(dir.path, STORE_WRITE, why, &s), ERR_FORMAT);
 	FILE *f = open_memstream(&text, &len);
 	diag_print(why, f);
 	fclose(f);
-	assert_non_null(strstr(text, "format 3"));
+	assert_non_null(strstr(text, "format 4"));
 	free(text);
 	diag_free(&why);
 	assert_int_equal(store_open(dir.path, STORE_READ, NULL, &s), ERR_FORMAT);

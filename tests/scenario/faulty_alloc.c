@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Preloaded by alloc.py: makes the n-th allocation of a process fail, or all from then on. Which process, and when, is
+ * in the file named by FAULTY_ALLOC, which is mapped when the program starts, since a sandboxed process can open
+ * nothing later; or for this process alone in FAULTY_ALLOC_SELF ("12", or "12+" for all from the 12th on). */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* alloc.py knows this layout. */
+struct control {
+	char name[16];     /* of the process: its prctl(2) name; empty: none */
+	int pid;           /* and this one alone; 0: whichever has the name */
+	int from_then_on;
+	long left;         /* allocations until one fails; below 1: it has */
+	long failed;       /* how many have */
+};
+
+static struct control *shared;
+static struct control own;
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+__attribute__((constructor)) static void set_up(void)
+{
+	const char *path = getenv("FAULTY_ALLOC"), *self = getenv("FAULTY_ALLOC_SELF");
+	if (self) {
+		own.left = atol(self);
+		own.from_then_on = strchr(self, '+') != NULL;
+	}
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return;
+	void *p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED)
+		shared = p;
+	close(fd);
+}
+
+static int counts_down(struct control *c)
+{
+	long left = __atomic_sub_fetch(&c->left, 1, __ATOMIC_SEQ_CST);
+	if (left > 0 || (left < 0 && !c->from_then_on))
+		return 0;
+	__atomic_add_fetch(&c->failed, 1, __ATOMIC_SEQ_CST);
+	errno = ENOMEM;
+	return 1;
+}
+
+static int fails(void)
+{
+	char name[16] = "";
+	if (own.left > 0 || own.from_then_on)
+		return counts_down(&own);
+	struct control *c = shared;
+	if (!c || !c->name[0] || (c->pid && c->pid != getpid()))
+		return 0;
+	int saved = errno;
+	prctl(PR_GET_NAME, name, 0, 0, 0);
+	errno = saved;
+	return strncmp(name, c->name, sizeof name) == 0 && counts_down(c);
+}
+
+void *malloc(size_t size)
+{
+	return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __libc_realloc(p, size);
+}
+
+int posix_memalign(void **out, size_t align, size_t size)
+{
+	void *p = fails() ? NULL : __libc_memalign(align, size);
+	*out = p;
+	return p ? 0 : ENOMEM;
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+	return fails() ? NULL : __libc_memalign(align, size);
+}
