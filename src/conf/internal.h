@@ -118,3 +118,9 @@ void free_table(const struct table *t, void *base);
 
 /* What one key alone does not show. Also brings names and paths into their one form, and derives api.url. */
 void conf_checks(struct load *l, struct conf *c);
+
+/* ---- print.c ---- */
+
+enum { DESCRIPTION_TEXT = 1024 };
+/* The prose, then in brackets what a value must be like and what it is when left out. */
+void row_describe(const struct row *r, char *out, size_t cap);
