@@ -33,6 +33,10 @@ bench: all
 	@scripts/install-deps build bench
 	@bench/run
 
+deb:
+	@scripts/install-deps build deb
+	@scripts/deb
+
 fuzz:
 	@scripts/install-deps build fuzz
 	@scripts/fuzz
@@ -44,6 +48,6 @@ format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	@rm -rf $(BUILD) $(ASAN) build-fuzz
+	@rm -rf $(BUILD) $(ASAN) build-fuzz build-deb
 
-.PHONY: all demo test interop bench fuzz install format clean
+.PHONY: all demo test interop bench deb fuzz install format clean

@@ -11,6 +11,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{"serve", cmd_serve, "run the server"},
+	{"init", cmd_init, "write a first configuration, by asking"},
 	{"config", cmd_config, "check, print or start a configuration"},
 	{"status", cmd_status, "how the running server is"},
 	{"events", cmd_events, "what was asked of it, by whom, and how it ended"},

@@ -260,7 +260,7 @@ int admin_command(int argc, char **argv, const char *usage, const struct admin_a
 	const struct admin_action *action = find_action(&o, actions, count);
 	if (!operands_fit(argv[0], action, &o) || !options_fit(argv[0], action, letters))
 		return usage_error(argv[0]);
-	status = app_admin_open(o.file, o.socket, &a);
+	status = app_admin_open(o.socket ? o.file : options_file(o.file), o.socket, &a);
 	if (status)
 		return status;
 	status = action->run(a, &o);

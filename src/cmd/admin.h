@@ -35,8 +35,9 @@ struct admin_action {
 
 /* What all of them say about the options that they share. */
 #define ADMIN_USAGE_CONFIG                                                                                   \
-	"  -c, --config FILE  the server's configuration (default: the local instance, or\n"                 \
-	"                     else /run/acme-delegate/admin.sock)\n"                                         \
+	"  -c, --config FILE  the server's configuration (default:\n"                                        \
+	"                     /etc/acme-delegate/acme-delegate.yaml, or else the local\n"                    \
+	"                     instance, or else /run/acme-delegate/admin.sock)\n"                            \
 	"      --socket PATH  its admin socket, in place of what the configuration says\n"
 
 /* Reads the options, finds the action (the first operand, unless the only one has no name), connects, runs

@@ -14,7 +14,7 @@ static const char usage[] =
 	"labels, tokens, evidence and events. \"-\" is standard output or input. The server\n"
 	"may be running. \"acme-delegate restore\" reads it.\n"
 	"\n"
-	"  -c, --config FILE  the configuration, which names the store\n"
+	"  -c, --config FILE  the configuration, which names the store" OPTIONS_DEFAULT
 	"      --check INPUT  read such a file and check its digest and every entry in\n"
 	"                     it; needs room for a copy in $TMPDIR (default /var/tmp)\n"
 	"  -h, --help         this text\n"
@@ -44,5 +44,5 @@ int cmd_backup(int argc, char **argv)
 		fputs("acme-delegate backup: one OUTPUT is needed, or --check INPUT\n", stderr);
 		return APP_USAGE;
 	}
-	return check ? app_backup_check(check) : app_backup(file, argv[optind]);
+	return check ? app_backup_check(check) : app_backup(options_file(file), argv[optind]);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 int cmd_serve(int argc, char **argv);
+int cmd_init(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);

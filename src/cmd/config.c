@@ -7,16 +7,23 @@
 #include "cmd/cmd.h"
 #include "cmd/internal.h"
 
-static const char usage[] = "Usage: acme-delegate config check [-c] FILE\n"
-			    "       acme-delegate config print [[-c] FILE]\n"
-			    "       acme-delegate config sample\n"
-			    "\n"
-			    "  check   says everything that is wrong with a configuration\n"
-			    "  print   the configuration in force, defaults included; without FILE, of the\n"
-			    "          local instance that \"serve\" runs without a configuration\n"
-			    "  sample  a commented configuration to start from\n"
-			    "\n"
-			    "Exit status: 0 when the configuration is good, 2 when it is not.\n";
+static const char usage[] =
+	"Usage: acme-delegate config check [[-c] FILE]\n"
+	"       acme-delegate config print [[-c] FILE]\n"
+	"       acme-delegate config sample\n"
+	"       acme-delegate config man\n"
+	"\n"
+	"  check   says everything that is wrong with a configuration\n"
+	"  print   the configuration in force, defaults included\n"
+	"  sample  a commented configuration to start from\n"
+	"  man     the manual page of the configuration file\n"
+	"\n"
+	"  -c, --config FILE  the configuration (default:\n"
+	"                     /etc/acme-delegate/acme-delegate.yaml, or else, for\n"
+	"                     \"print\", the local instance)\n"
+	"  -h, --help         this text\n"
+	"\n"
+	"Exit status: 0 when the configuration is good, 2 when it is not.\n";
 
 /* Loads and reports; *out is NULL when it is bad. */
 static int load(const char *file, struct conf **out)
@@ -35,7 +42,9 @@ static int check(const char *file)
 {
 	struct conf *c = NULL;
 	if (!file) {
-		fputs(usage, stderr);
+		fputs("acme-delegate config: there is no " CONF_SYSTEM_FILE
+		      " that can be read; name a file\n",
+			stderr);
 		return APP_USAGE;
 	}
 	int rc = load(file, &c);
@@ -66,11 +75,15 @@ int cmd_config(int argc, char **argv)
 	if (!file && optind < argc)
 		file = argv[optind++];
 	if (optind == argc && strcmp(what, "check") == 0)
-		return check(file);
+		return check(options_file(file));
 	if (optind == argc && strcmp(what, "print") == 0)
-		return print(file);
+		return print(options_file(file));
 	if (optind == argc && !file && strcmp(what, "sample") == 0) {
 		conf_print_sample(stdout);
+		return APP_OK;
+	}
+	if (optind == argc && !file && strcmp(what, "man") == 0) {
+		conf_print_manual(stdout);
 		return APP_OK;
 	}
 	fputs(usage, stderr);

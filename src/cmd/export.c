@@ -14,7 +14,7 @@ static const char usage[] =
 	"with \"-\", to standard output. The server may be running. Of a key's secret only\n"
 	"the SHA-256 digest is known and written.\n"
 	"\n"
-	"  -c, --config FILE  the configuration, which names the store and the zones\n"
+	"  -c, --config FILE  the configuration, which names the store and the zones" OPTIONS_DEFAULT
 	"  -h, --help         this text\n"
 	"\n"
 	"The last line says how many delegates there are: without it the output is not\n"
@@ -32,5 +32,5 @@ int cmd_export(int argc, char **argv)
 		fprintf(stderr, "acme-delegate export: \"%s\" is one argument too many\n", argv[optind + 1]);
 		return APP_USAGE;
 	}
-	return app_export(file, optind < argc ? argv[optind] : "-");
+	return app_export(options_file(file), optind < argc ? argv[optind] : "-");
 }

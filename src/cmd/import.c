@@ -18,6 +18,8 @@ static const char usage[] =
 	"\"-\" is standard input. The server must not be running.\n"
 	"\n"
 	"  -c, --config FILE    the configuration, which names the store and the zones\n"
+	"                       (default: /etc/acme-delegate/acme-delegate.yaml, or\n"
+	"                       else the local instance)\n"
 	"  -k, --keep-going     leave bad lines out instead of importing nothing because\n"
 	"                       of them\n"
 	"  -m, --memory MIB     memory to sort in, 8 to 65536 (default 256)\n"
@@ -128,5 +130,6 @@ int cmd_import(int argc, char **argv)
 	}
 	if (!choose_input(argv[optind], &i))
 		return APP_USAGE;
+	i.file = options_file(i.file);
 	return app_import(&i);
 }

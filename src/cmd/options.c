@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/app.h"
 #include "cmd/internal.h"
@@ -19,4 +20,9 @@ int options_read(int argc, char **argv, const char *usage, const char **file)
 		}
 	}
 	return OPTIONS_GO_ON;
+}
+
+const char *options_file(const char *named)
+{
+	return named ? named : access(CONF_SYSTEM_FILE, R_OK) ? NULL : CONF_SYSTEM_FILE;
 }

@@ -14,7 +14,7 @@ static const char usage[] =
 	"checked first, and if anything is wrong nothing is changed. The store there was\n"
 	"is kept beside the new one, as data.mdb.before-restore.\n"
 	"\n"
-	"  -c, --config FILE  the configuration, which names the store\n"
+	"  -c, --config FILE  the configuration, which names the store" OPTIONS_DEFAULT
 	"  -h, --help         this text\n"
 	"\n"
 	"Exit status: 0 when the store is restored, 1 when it is not, 2 for a wrong\n"
@@ -30,5 +30,5 @@ int cmd_restore(int argc, char **argv)
 		fputs("acme-delegate restore: one INPUT is needed; \"-\" is standard input\n", stderr);
 		return APP_USAGE;
 	}
-	return app_restore(file, argv[optind]);
+	return app_restore(options_file(file), argv[optind]);
 }

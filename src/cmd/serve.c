@@ -9,12 +9,13 @@
 static const char usage[] =
 	"Usage: acme-delegate serve [-c FILE]\n"
 	"\n"
-	"Runs the server in the foreground. Without a configuration it runs a local\n"
-	"instance for trying out: the zone auth.test, on loopback addresses and\n"
+	"Runs the server in the foreground. Where there is no configuration it runs a\n"
+	"local instance for trying out: the zone auth.test, on loopback addresses and\n"
 	"unprivileged ports only.\n"
 	"\n"
-	"  -c, --config FILE  the configuration; \"acme-delegate config sample\" prints one\n"
-	"                     to start from\n"
+	"  -c, --config FILE  the configuration (default:\n"
+	"                     /etc/acme-delegate/acme-delegate.yaml if that can be read);\n"
+	"                     \"acme-delegate init\" writes one\n"
 	"  -h, --help         this text\n"
 	"\n"
 	"SIGTERM and SIGINT finish what is under way and stop; SIGHUP reads configuration\n"
@@ -32,5 +33,5 @@ int cmd_serve(int argc, char **argv)
 			argv[optind]);
 		return APP_USAGE;
 	}
-	return app_serve(file);
+	return app_serve(options_file(file));
 }

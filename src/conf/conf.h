@@ -44,6 +44,10 @@ struct conf_zone {
 /* Where the admin socket is if the configuration does not say. */
 #define CONF_ADMIN_SOCKET "/run/acme-delegate/admin.sock"
 
+/* The configuration of the machine's own server. */
+#define CONF_SYSTEM_FOLDER "/etc/acme-delegate"
+#define CONF_SYSTEM_FILE   CONF_SYSTEM_FOLDER "/acme-delegate.yaml"
+
 enum {
 	CONF_MAX_VALUES = 32,
 	CONF_MAX_NSID = 128,     /* octets */
@@ -149,3 +153,13 @@ void conf_print(const struct conf *c, FILE *to);
 
 /* Writes the commented sample configuration made from the schema table. */
 void conf_print_sample(FILE *to);
+
+/* Writes the configuration in `text` with the sample's comments around it; what it leaves out stays left out,
+ * or has its default. Nothing but single values is checked. Errors as conf_load. */
+int conf_print_commented(const char *text, size_t len, struct diag *d, FILE *to) MUST_USE;
+
+/* Writes ASCII text as a YAML scalar, in quotes where it needs them. */
+void conf_print_text(const char *text, FILE *to);
+
+/* Writes the manual page of the configuration file, made from the schema table, for man(7). */
+void conf_print_manual(FILE *to);

@@ -125,3 +125,9 @@ void check_acme(struct load *l, struct conf *c);
 
 /* What one key alone does not show. Also brings names and paths into their one form, and derives api.url. */
 void conf_checks(struct load *l, struct conf *c);
+
+/* ---- print.c ---- */
+
+enum { DESCRIPTION_TEXT = 1024 };
+/* The prose, then in brackets what a value must be like and what it is when left out. */
+void row_describe(const struct row *r, char *out, size_t cap);

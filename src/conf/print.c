@@ -14,7 +14,8 @@ struct printer {
 	FILE *to;
 	int indent;
 	bool dash;     /* the next key is the first of a list item */
-	bool comments; /* write the sample */
+	bool comments; /* with the prose around */
+	bool sample;   /* what is written is the sample, not somebody's choice */
 };
 
 static bool is_plain(const char *s)
@@ -75,8 +76,7 @@ static void describe_default(const struct row *r, char out[static VALUE_TEXT])
 	*w.at = 0;
 }
 
-/* The prose, then in brackets what a value must be like and what it is when left out. */
-static void describe(const struct row *r, char *out, size_t cap)
+void row_describe(const struct row *r, char *out, size_t cap)
 {
 	char expected[VALUE_TEXT] = "", fallback[VALUE_TEXT];
 	if (r->kind != KIND_TABLE && !r->reserved)
@@ -92,9 +92,9 @@ static void describe(const struct row *r, char *out, size_t cap)
 
 static void print_comment(const struct printer *p, const struct row *r)
 {
-	char text[1024], *rest = NULL;
+	char text[DESCRIPTION_TEXT], *rest = NULL;
 	int indent = p->indent - (p->dash ? 2 : 0), column = 0;
-	describe(r, text, sizeof text);
+	row_describe(r, text, sizeof text);
 	if (!p->indent)
 		fputc('\n', p->to);
 	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
@@ -108,13 +108,12 @@ static void print_comment(const struct printer *p, const struct row *r)
 	fputc('\n', p->to);
 }
 
-static void print_key(struct printer *p, const struct row *r)
+static void print_key(struct printer *p, const struct row *r, bool off)
 {
 	if (p->comments)
 		print_comment(p, r);
 	int indent = p->indent - (p->dash ? 2 : 0);
-	fprintf(p->to, "%*s%s%s%s:", indent, "", p->dash ? "- " : "",
-		p->comments && (r->commented || r->reserved) ? "# " : "", r->key);
+	fprintf(p->to, "%*s%s%s%s:", indent, "", p->dash ? "- " : "", off ? "# " : "", r->key);
 	p->dash = false;
 }
 
@@ -162,13 +161,40 @@ static void print_list(struct printer *p, const struct row *r, const void *base)
 	fputs(lines ? "\n" : "]\n", p->to);
 }
 
+static bool is_set(const struct row *r, const void *base)
+{
+	char buf[VALUE_TEXT];
+	const char *field = (const char *)base + r->offset;
+	if (r->list)
+		return *(const size_t *)(const void *)((const char *)base + r->count_offset) > 0;
+	return r->kind == KIND_TABLE || kind_format(r, field, buf);
+}
+
+/* A line that says how it would look, for a key that is left out. */
+static void print_example(const struct printer *p, const struct row *r)
+{
+	char item[VALUE_TEXT];
+	fputs(r->list ? " [" : " ", p->to);
+	for (const char *text = r->sample; *text;) {
+		size_t len = strcspn(text, "\n");
+		if (!text_format(item, sizeof item, "%.*s", (int)len, text))
+			print_text(p->to, item);
+		text += len + (text[len] != 0);
+		fputs(*text ? ", " : "", p->to);
+	}
+	fputs(r->list ? "]\n" : "\n", p->to);
+}
+
 static void print_row(struct printer *p, const struct row *r, const void *base)
 {
 	if (r->reserved && !p->comments)
 		return;
-	print_key(p, r);
+	bool example = p->comments && !p->sample && !r->reserved && r->sample && !is_set(r, base);
+	print_key(p, r, example || (p->comments && r->reserved) || (p->sample && r->commented));
 	if (r->reserved) {
 		fprintf(p->to, " %s\n", r->sample);
+	} else if (example) {
+		print_example(p, r);
 	} else if (r->list) {
 		print_list(p, r, base);
 	} else if (r->kind == KIND_TABLE) {
@@ -195,16 +221,17 @@ void conf_print(const struct conf *c, FILE *to)
 	print_rows(&p, &conf_schema, c);
 }
 
+static const char heading[] =
+	"# Configuration of acme-delegate. Every key is here; what has a default may be left out.\n"
+	"# Check changes with: acme-delegate config check -c FILE\n";
+
 void conf_print_sample(FILE *to)
 {
-	struct printer p = {.to = to, .comments = true};
+	struct printer p = {.to = to, .comments = true, .sample = true};
 	struct load l = {.d = diag_new(), .sample = true};
 	struct conf c = {0};
 	if (l.d && load_table(&l, &conf_schema, 0, &c)) {
-		fputs("# Configuration of acme-delegate. Every key is here; what has a default may be left "
-		      "out.\n"
-		      "# Check changes with: acme-delegate config check -c FILE\n",
-			to);
+		fputs(heading, to);
 		print_rows(&p, &conf_schema, &c);
 	} else {
 		fprintf(to, "# %s\n",
@@ -212,4 +239,27 @@ void conf_print_sample(FILE *to)
 	}
 	free_table(&conf_schema, &c);
 	diag_free(&l.d);
+}
+
+/* Without the checks, which fill in what was left out: it is to stay left out. */
+int conf_print_commented(const char *text, size_t len, struct diag *d, FILE *to)
+{
+	struct printer p = {.to = to, .comments = true};
+	struct load l = {.d = d};
+	struct conf c = {0};
+	int rc = document_open(&l, text, len);
+	if (!rc && !load_table(&l, &conf_schema, yaml_document_get_root_node(&l.doc) ? 1 : 0, &c))
+		rc = l.nomem ? ERR_NOMEM : ERR_INVALID;
+	if (!rc) {
+		fputs(heading, to);
+		print_rows(&p, &conf_schema, &c);
+	}
+	free_table(&conf_schema, &c);
+	document_close(&l);
+	return rc;
+}
+
+void conf_print_text(const char *text, FILE *to)
+{
+	print_text(to, text);
 }

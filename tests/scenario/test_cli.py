@@ -20,7 +20,7 @@ import harness
 from harness import IS_ROOT, ROOT, USER, environment, poll, run, txt_of, value
 
 CLONE_NEWNET = 0x40000000
-COMMANDS = ["serve", "config", "status", "events", "delegate", "key", "token", "import", "export", "backup", "restore"]
+COMMANDS = ["serve", "init", "config", "status", "events", "delegate", "key", "token", "import", "export", "backup", "restore"]
 OPERATOR = ["status", "events", "delegate", "key", "token"]  # they ask a running server
 
 

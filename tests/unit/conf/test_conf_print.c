@@ -210,12 +210,51 @@ static void test_local(void **state)
 	assert_int_equal(seteuid(before), 0);
 }
 
+/* The sample's comments around somebody's choice: what was chosen stands there, what was not is an example.
+ */
+static void test_commented(void **state)
+{
+	(void)state;
+	static const char text[] =
+		"zones: {name: a.test, nameservers: [{name: n.a.test, addresses: '::1'}, {name: n.b.test}], "
+		"records: ['@ 60 TXT \"#\"']}\n"
+		"dns: {nsid: '#1'}\nadmin: {group: wheel}\n" API;
+	char *out = NULL;
+	size_t len;
+	FILE *f = open_memstream(&out, &len);
+	struct diag *d = diag_new();
+	assert_int_equal(conf_print_commented(text, strlen(text), d, f), OK);
+	fclose(f);
+	static const char *const lines[] = {"  - name: a.test\n", "      - name: n.b.test\n",
+		"        # addresses: [198.51.100.1, 2001:db8::1]\n",
+		"    # contact: hostmaster@example.org\n", "      - \"@ 60 TXT \\\"#\\\"\"\n",
+		"  nsid: \"#1\"\n", "  # identity: ns1\n", "  group: wheel\n",
+		"  # socket: /run/acme-delegate/admin.sock\n",
+		"    # certificate: /etc/acme-delegate/chain.pem\n"};
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		assert_non_null(strstr(out, lines[i]));
+	struct conf *direct = load(text), *again = load(out);
+	char *a = printed(direct), *b = printed(again);
+	assert_string_equal(a, b);
+	free(a);
+	free(b);
+	free(out);
+	conf_free(&direct);
+	conf_free(&again);
+	f = fopen("/dev/null", "w");
+	assert_int_equal(conf_print_commented("zones: [", 8, d, f), ERR_INVALID);
+	assert_int_equal(conf_print_commented("dns: {workers: x}", 17, d, f), ERR_INVALID);
+	fclose(f);
+	diag_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_awkward_texts),
 		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_commented),
 		cmocka_unit_test(test_local),
 	};
 	return cmocka_run_group_tests_name("conf_print", tests, NULL, NULL);

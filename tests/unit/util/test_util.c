@@ -126,6 +126,35 @@ static void loopback(void **state)
 	}
 }
 
+/* IANA's registries of special-purpose addresses; the first and last of a range, and their neighbours. */
+static void where_the_internet_does_not_lead(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *has; /* NULL: public */
+	} cases[] = {{"9.255.255.255", NULL}, {"10.0.0.0", "RFC 1918"}, {"10.255.255.255", "RFC 1918"},
+		{"11.0.0.0", NULL}, {"172.15.255.255", NULL}, {"172.16.0.0", "RFC 1918"},
+		{"172.31.255.255", "RFC 1918"}, {"172.32.0.0", NULL}, {"192.168.1.1", "RFC 1918"},
+		{"192.169.0.0", NULL}, {"100.63.255.255", NULL}, {"100.64.0.1", "RFC 6598"},
+		{"100.128.0.0", NULL}, {"169.254.1.1", "link-local"}, {"127.0.0.1", "loopback"},
+		{"0.0.0.0", "RFC 1122"}, {"192.0.2.1", "documentation"}, {"198.51.100.1", "documentation"},
+		{"203.0.113.1", "documentation"}, {"198.19.255.255", "RFC 2544"}, {"224.0.0.1", "multicast"},
+		{"255.255.255.255", "reserved"}, {"185.49.140.10", NULL}, {"2a04:b900::1", NULL},
+		{"2001:503:ba3e::2:30", NULL}, {"2001:db8::1", "documentation"}, {"::1", "loopback"},
+		{"::", "RFC 4291"}, {"fc00::1", "RFC 4193"}, {"fdff::1", "RFC 4193"},
+		{"fe80::1", "link-local"}, {"ff02::1", "multicast"}, {"2002:c000:201::1", "6to4"},
+		{"4000::1", "not in use"}, {"64:ff9b::1", "not in use"}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct address a;
+		assert_int_equal(address_parse(cases[i].text, &a), OK);
+		const char *said = address_special(&a);
+		if (cases[i].has)
+			assert_non_null(strstr(said ? said : "public", cases[i].has));
+		else
+			assert_null(said);
+	}
+}
+
 /* What Go's net.ParseCIDR takes, and so what acme-dns clients send. */
 static void prefixes(void **state)
 {
@@ -334,6 +363,7 @@ int main(void)
 		cmocka_unit_test(strings_are_bounded_and_without_nul),
 		cmocka_unit_test(addresses_and_endpoints),
 		cmocka_unit_test(loopback),
+		cmocka_unit_test(where_the_internet_does_not_lead),
 		cmocka_unit_test(prefixes),
 		cmocka_unit_test(a_prefix_is_written_as_it_is_read),
 		cmocka_unit_test(hexadecimal),
