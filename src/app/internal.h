@@ -40,6 +40,9 @@ void settings_free(struct settings *s); /* accepts the zero state */
 int settings_build_zones(const struct settings *s, const struct acme_state *own, struct diag *d,
 	struct dns_zones **out) MUST_USE;
 
+/* What is to be warned of in it. */
+void settings_warn_of_ca(const struct conf *c, const struct acme_state *own, struct diag *d);
+
 /* ---- apart.c: work in a process of its own, which ends with the answer. What a library leaves behind in
  * memory of a key that it has read would otherwise be inherited by every child of this process ---- */
 

@@ -85,6 +85,8 @@ static int add_child(struct supervisor *s, enum role role, unsigned index)
 
 static void tell(struct child *c, int signal_number)
 {
+	if (!c->leaving)
+		c->due = clock_mono_ms();
 	c->leaving = true;
 	if (c->pid && kill(c->pid, signal_number))
 		log_debug("app", "child %d is gone already", (int)c->pid);
