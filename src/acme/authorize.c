@@ -127,7 +127,7 @@ static int await(struct client *c, struct proof *p, int64_t end)
 		if (clock_mono_ms() >= end)
 			return client_fail(c, ERR_AGAIN, "the CA has not looked at our proof for %s in time",
 				p->is.name);
-		rc = transport_wait(c->stop, retry > c->times.poll ? retry : c->times.poll);
+		rc = client_pause(c, retry, end);
 		if (rc)
 			return rc;
 	}

@@ -125,7 +125,7 @@ static int await(struct client *c, const char *url, enum status wanted, struct o
 			return failed(c, o);
 		if (clock_mono_ms() >= end)
 			return client_fail(c, ERR_AGAIN, "the CA has not carried out the order in time");
-		rc = transport_wait(c->stop, retry > c->times.poll ? retry : c->times.poll);
+		rc = client_pause(c, retry, end);
 		if (rc)
 			return rc;
 	}

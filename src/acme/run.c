@@ -68,13 +68,15 @@ static int recall(struct client *c)
 		b->next_attempt = 0;
 		b->error[0] = 0;
 	}
-	b->barred = schedule_sane(b->barred, now);
-	b->next_attempt = schedule_sane(b->next_attempt, now);
 	int64_t soon = b->last_attempt + retry_delay(c, 1);
-	if ((c->settings->fresh && soon < b->next_attempt) || b->last_attempt > now)
+	if (c->settings->fresh && soon < b->next_attempt)
 		b->next_attempt = soon;
-	if (b->last_attempt > now && b->failures)
-		b->next_attempt = now + retry_delay(c, b->failures);
+	int64_t ahead = b->last_attempt - now;
+	if (ahead > 0) { /* the clock was, then */
+		b->last_attempt -= ahead;
+		b->next_attempt -= ahead;
+		b->barred -= ahead;
+	}
 	memcpy(b->order, order, sizeof order);
 	return text_format(b->directory, sizeof b->directory, "%s", c->settings->directory);
 }
@@ -113,10 +115,11 @@ static void save(struct client *c)
 static int64_t due_at(const struct client *c)
 {
 	const struct book *b = &c->book;
-	int64_t due = is_wanted(c) ? b->renew_at : 0;
-	if (b->failures && b->next_attempt > due)
-		due = b->next_attempt;
-	return b->barred > due ? b->barred : due;
+	int64_t now = clock_wall_ms(), due = is_wanted(c) ? b->renew_at : 0;
+	int64_t next = b->failures ? schedule_sane(b->next_attempt, now) : 0,
+		barred = schedule_sane(b->barred, now);
+	due = next > due ? next : due;
+	return barred > due ? barred : due;
 }
 
 /* An attempt counts as failed until it has succeeded: whatever kills us in it finds the next one put off. */
@@ -150,11 +153,13 @@ static void succeeded(struct client *c)
 	c->hooks->renewed(c->hooks->ctx, &c->state);
 }
 
-static void failed(struct client *c)
+static void failed(struct client *c, int code)
 {
 	struct book *b = &c->book;
 	char when[DATE_SHOWN];
 	int64_t now = clock_wall_ms();
+	if (!*c->failure.text)
+		(void)client_fail(c, code, "%s", error_text(code));
 	b->next_attempt = now + retry_delay(c, b->failures);
 	if (c->failure.retry_after >= 0)
 		b->barred = now + c->failure.retry_after;
@@ -177,24 +182,41 @@ static void interrupted(struct client *c, const struct book *before)
 	state_report(c);
 }
 
+/* Connections live no longer than what they are made for; each time the roots are read anew. */
+static int with_transport(struct client *c, int (*work)(struct client *c))
+{
+	int rc = transport_new(c->settings->ca_file, c->times.request, c->stop, &c->transport);
+	if (!rc)
+		rc = work(c);
+	transport_free(&c->transport);
+	return rc;
+}
+
+static int order(struct client *c)
+{
+	int rc = begin(c);
+	if (rc)
+		return rc;
+	c->trying = true;
+	state_report(c);
+	rc = with_transport(c, order_certificate);
+	c->trying = false;
+	return rc;
+}
+
 static int attempt(struct client *c)
 {
 	const struct book before = c->book;
 	log_info("acme", "ordering a certificate for %s%s from %s", c->settings->names[0],
 		c->settings->name_count > 1 ? " and others" : "", c->settings->directory);
-	int rc = begin(c);
-	if (!rc) {
-		c->trying = true;
-		state_report(c);
-		rc = order_certificate(c);
-		c->trying = false;
-	}
+	(void)client_fail(c, OK, "%s", "");
+	int rc = order(c);
 	if (rc == ERR_NOMEM)
 		return rc;
 	if (rc == ERR_CLOSED)
 		interrupted(c, &before);
 	else if (rc)
-		failed(c);
+		failed(c, rc);
 	else
 		succeeded(c);
 	return rc == ERR_CLOSED ? rc : OK;
@@ -202,7 +224,7 @@ static int attempt(struct client *c)
 
 static int ask_when(struct client *c)
 {
-	int rc = renewal_ask(c);
+	int rc = with_transport(c, renewal_ask);
 	if (rc)
 		return rc;
 	if (!c->book.failures)
@@ -273,10 +295,7 @@ static int run_in_folder(struct client *c)
 {
 	int rc = open_folder(c->settings, c);
 	if (!rc)
-		rc = transport_new(c->settings->ca_file, c->times.request, c->stop, &c->transport);
-	if (!rc)
 		rc = run(c);
-	transport_free(&c->transport);
 	jws_key_free(&c->key);
 	book_free(&c->book);
 	if (c->folder >= 0)
