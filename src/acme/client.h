@@ -23,6 +23,9 @@ struct client {
 	const struct acme_settings *settings;
 	const struct acme_hooks *hooks;
 	struct acme_times times;
+	char name_text[ACME_NAMES][ACME_TEXT];
+	const char *names[ACME_NAMES]; /* of the settings: lower case, without a final dot, each once */
+	size_t name_count;
 	int stop, folder;
 	struct transport *transport;
 	struct directory directory;

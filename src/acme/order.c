@@ -36,8 +36,8 @@ static int check_profile(struct client *c)
 static json_t *identifiers(const struct client *c)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; list && i < c->settings->name_count; i++) {
-		json_t *one = json_pack("{s:s, s:s}", "type", "dns", "value", c->settings->names[i]);
+	for (size_t i = 0; list && i < c->name_count; i++) {
+		json_t *one = json_pack("{s:s, s:s}", "type", "dns", "value", c->names[i]);
 		if (json_array_append_new(list, one)) {
 			json_decref(list);
 			list = NULL;
@@ -173,7 +173,7 @@ static int carry_out(struct client *c, const char *url, struct order *o)
 	if (!rc && o->status != STATUS_READY)
 		return client_fail(c, ERR_INVALID, "the CA has carried out the order before it was told to");
 	if (!rc) {
-		rc = certificate_request(c->settings->names, c->settings->name_count, &key, &csr);
+		rc = certificate_request(c->names, c->name_count, &key, &csr);
 		if (rc == ERR_SYSTEM)
 			rc = client_fail(c, rc, "no certificate can be requested for these names");
 	}

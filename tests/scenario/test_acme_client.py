@@ -87,6 +87,13 @@ def test_a_certificate_is_ordered_and_installed(ca, client, folder):
     assert one.stop() == 0
 
 
+def test_names_are_told_in_one_way(ca, client, folder):
+    client(names=("Auth.Example.org.", "auth.example.org", "b.example.org")).until_renewed()
+    (order,) = ca.proxy.paths("/order-plz")
+    assert [i["value"] for i in order.payload()["identifiers"]] == ["auth.example.org", "b.example.org"]
+    assert names_of(folder / "certificate.pem") == ["auth.example.org", "b.example.org"]
+
+
 def test_a_good_certificate_is_left_alone(ca, client, folder):
     """Nobody is asked anything by a restart, and the account's state is there without asking."""
     client().until_renewed().stop()
