@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -108,6 +109,8 @@ class Reply:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
+    wbufsize = 65536  # header and body in one piece, or Nagle's algorithm costs 40 ms each time
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -187,7 +190,7 @@ class Proxy:
         if reply is not None:
             return reply
         reply = self.forward(request)
-        if request.path == "/dir":
+        if request.path.startswith("/dir"):
             document = json.loads(reply.body)
             document.update(self.directory)
             document.setdefault("meta", {}).update(self.meta)
@@ -208,7 +211,7 @@ class Pebble:
 
     def __init__(self, folder, dns_port, eab=None, **environment):
         self.port, management = free_port(), free_port()
-        self.management = f"https://{ADDRESS}:{management}"
+        self.management = f"{ADDRESS}:{management}"
         config = {"listenAddress": f"{ADDRESS}:{self.port}", "managementListenAddress": f"{ADDRESS}:{management}",
                   "certificate": str(folder / "web.pem"), "privateKey": str(folder / "web.key"), "httpPort": 1,
                   "tlsPort": 1, "ocspResponderURL": "", "externalAccountBindingRequired": bool(eab),
@@ -250,9 +253,27 @@ class Ca:
         self.url = self.proxy.url + "/dir"
         self.root = self.folder / "web-root.pem"
 
+    def management(self, path):
+        connection = http.client.HTTPSConnection(self.pebble.management, timeout=10, context=self.proxy.tls)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+
     def close(self):
         self.stack.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def limit_files(size):
+    """What a child process does first: no file gets larger than that, as on a full disk. The hard limit stays."""
+    if size is None:
+        return None
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    return limit
 
 
 class Client:
@@ -261,14 +282,15 @@ class Client:
     FAST = {"poll": 20, "first_retry": 100, "longest_retry": 200, "patience": 2000, "wait": 10000, "check": 100,
             "request": 8000}
 
-    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, **settings):
-        self.dns, self.folder = ca.dns, folder
+    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, dns=None, file_size=None, **settings):
+        self.dns, self.folder = dns or ca.dns, folder
         self.allow = allow or (lambda line: True)
         self.lines, self.states, self.published, self.log = [], [], [], []
-        arguments = {"directory": ca.url, "ca": ca.root, "folder": folder, **self.FAST, **settings}
+        settings = {"ca": settings.pop("root", ca.root), **settings}
+        arguments = {"directory": ca.url, "folder": folder, **self.FAST, **settings}
         command = [TRY] + [f"{k}={v}" for k, v in arguments.items() if v is not None] + [f"name={n}" for n in names]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True)
+                                        text=True, preexec_fn=limit_files(file_size))
         self.threads = [threading.Thread(target=self.serve), threading.Thread(target=self.read_log)]
         for thread in self.threads:
             thread.start()
