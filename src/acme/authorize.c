@@ -2,7 +2,6 @@
 /* Authorizations (RFC 8555 section 7.5), all by dns-01 (section 8.4). */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "acme/client.h"
 #include "util/clock.h"
@@ -23,8 +22,8 @@ struct proofs {
 
 static bool is_ours(const struct client *c, const char *name)
 {
-	for (size_t i = 0; i < c->settings->name_count; i++)
-		if (strcasecmp(c->settings->names[i], name) == 0)
+	for (size_t i = 0; i < c->name_count; i++)
+		if (strcmp(c->names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -127,7 +126,7 @@ static int await(struct client *c, struct proof *p, int64_t end)
 		if (clock_mono_ms() >= end)
 			return client_fail(c, ERR_AGAIN, "the CA has not looked at our proof for %s in time",
 				p->is.name);
-		rc = transport_wait(c->stop, retry > c->times.poll ? retry : c->times.poll);
+		rc = client_pause(c, retry, end);
 		if (rc)
 			return rc;
 	}

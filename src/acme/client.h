@@ -23,6 +23,9 @@ struct client {
 	const struct acme_settings *settings;
 	const struct acme_hooks *hooks;
 	struct acme_times times;
+	char name_text[ACME_NAMES][ACME_TEXT];
+	const char *names[ACME_NAMES]; /* of the settings: lower case, without a final dot, each once */
+	size_t name_count;
 	int stop, folder;
 	struct transport *transport;
 	struct directory directory;
@@ -43,6 +46,9 @@ int client_fail(struct client *c, int code, const char *format, ...) PRINTF(3, 4
 /* The CA has refused `what`. Returns ERR_FORBIDDEN. */
 int client_refused(struct client *c, const char *what, const struct response *r) MUST_USE;
 bool client_problem(const struct client *c, const char *type) MUST_USE; /* "rateLimited" */
+/* Waits before it is looked again at something the CA works on: as long as it said (`retry`, -1: nothing),
+ * but not beyond `end` (monotonic). ERR_CLOSED. */
+int client_pause(const struct client *c, int64_t retry, int64_t end) MUST_USE;
 
 /* session.c */
 struct post {

@@ -26,7 +26,7 @@ static int check(struct client *c, const struct response *r, const struct certif
 {
 	if (!certificate_fits(r->body, r->len, key))
 		return client_fail(c, ERR_INVALID, "the CA sent a certificate for another key");
-	if (!certificate_names(crt, c->settings->names, c->settings->name_count))
+	if (!certificate_names(crt, c->names, c->name_count))
 		return client_fail(c, ERR_INVALID, "the CA sent a certificate for other names");
 	if (crt->not_after <= clock_wall_ms())
 		return client_fail(c, ERR_INVALID,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "acme/client.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 enum { HOUR_MS = 3600 * 1000 };
@@ -52,4 +53,11 @@ int client_refused(struct client *c, const char *what, const struct response *r)
 bool client_problem(const struct client *c, const char *type)
 {
 	return strcmp(c->failure.type, type) == 0;
+}
+
+int client_pause(const struct client *c, int64_t retry, int64_t end)
+{
+	int64_t wait = retry > c->times.poll ? retry : c->times.poll;
+	int64_t left = end - clock_mono_ms();
+	return transport_wait(c->stop, wait < left ? wait : left);
 }

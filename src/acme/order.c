@@ -36,8 +36,8 @@ static int check_profile(struct client *c)
 static json_t *identifiers(const struct client *c)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; list && i < c->settings->name_count; i++) {
-		json_t *one = json_pack("{s:s, s:s}", "type", "dns", "value", c->settings->names[i]);
+	for (size_t i = 0; list && i < c->name_count; i++) {
+		json_t *one = json_pack("{s:s, s:s}", "type", "dns", "value", c->names[i]);
 		if (json_array_append_new(list, one)) {
 			json_decref(list);
 			list = NULL;
@@ -125,7 +125,7 @@ static int await(struct client *c, const char *url, enum status wanted, struct o
 			return failed(c, o);
 		if (clock_mono_ms() >= end)
 			return client_fail(c, ERR_AGAIN, "the CA has not carried out the order in time");
-		rc = transport_wait(c->stop, retry > c->times.poll ? retry : c->times.poll);
+		rc = client_pause(c, retry, end);
 		if (rc)
 			return rc;
 	}
@@ -173,7 +173,7 @@ static int carry_out(struct client *c, const char *url, struct order *o)
 	if (!rc && o->status != STATUS_READY)
 		return client_fail(c, ERR_INVALID, "the CA has carried out the order before it was told to");
 	if (!rc) {
-		rc = certificate_request(c->settings->names, c->settings->name_count, &key, &csr);
+		rc = certificate_request(c->names, c->name_count, &key, &csr);
 		if (rc == ERR_SYSTEM)
 			rc = client_fail(c, rc, "no certificate can be requested for these names");
 	}

@@ -22,18 +22,16 @@ static int64_t lifetime(const struct client *c)
 	return c->certificate.not_after - c->certificate.not_before;
 }
 
-static bool has_window(const struct book *b)
+static int64_t latest(const struct client *c)
 {
-	return b->window.end > b->window.start;
+	return schedule_latest(c->certificate.not_before, c->certificate.not_after);
 }
 
-/* A time once chosen stays, or restarts would shift it; unless it cannot be meant: the clock was wrong then.
- */
+/* A time once chosen stays, or restarts would shift it. */
 void renewal_recall(struct client *c)
 {
 	struct book *b = &c->book;
-	if (strcmp(b->handle, c->certificate.handle) == 0 && b->renew_at > 0 &&
-		(has_window(b) || b->renew_at < c->certificate.not_after)) {
+	if (strcmp(b->handle, c->certificate.handle) == 0 && b->renew_at > 0 && b->renew_at <= latest(c)) {
 		b->check_at = schedule_sane(b->check_at, clock_wall_ms());
 		return;
 	}
@@ -43,17 +41,24 @@ void renewal_recall(struct client *c)
 	b->check_at = 0;
 }
 
+/* Section 4.3: a time that was chosen stays as long as the window has it. */
 static void take(struct client *c, const struct window *w)
 {
 	struct book *b = &c->book;
 	char when[DATE_SHOWN];
-	bool same = has_window(b) && b->renew_at >= w->start && b->renew_at <= w->end;
+	bool same = b->window.start == w->start && b->window.end == w->end;
+	bool within = b->window.end && b->renew_at >= w->start && b->renew_at <= w->end;
 	if (*w->explanation && strcmp(w->explanation, b->window.explanation) != 0)
 		log_warning("acme", "the CA explains its renewal times at %s", w->explanation);
 	b->window = *w;
-	if (same)
+	if (same || within)
 		return;
 	b->renew_at = schedule_in_window(w, roll());
+	if (b->renew_at > latest(c)) {
+		log_warning("acme",
+			"the CA's advice is to renew the certificate when it is nearly over, or later");
+		b->renew_at = latest(c);
+	}
 	log_info(
 		"acme", "by the CA's advice, the certificate is renewed at %s", date_show(b->renew_at, when));
 }
@@ -100,8 +105,10 @@ int renewal_ask(struct client *c)
 		rc = ask(c, &retry);
 	if (rc == ERR_CLOSED || rc == ERR_NOMEM)
 		return rc;
-	if (rc)
+	if (rc) {
+		c->directory.new_order[0] = 0; /* it may have another one by then */
 		log_warning("acme", "the CA was asked when to renew, and did not say: %s", c->failure.text);
+	}
 	c->book.check_at = clock_wall_ms() + schedule_check(&c->times, retry, lifetime(c));
 	return OK;
 }

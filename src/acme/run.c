@@ -17,15 +17,16 @@
 enum { LONGEST_WAIT = 10 * 60 * 1000 };
 
 /* A handle on what is ordered, so that other names are not punished for what these did. */
-static int order_handle(const struct acme_settings *s, char out[static CERTIFICATE_HANDLE])
+static int order_handle(const struct client *c, char out[static CERTIFICATE_HANDLE])
 {
+	const struct acme_settings *s = c->settings;
 	struct secure_hash *h;
 	uint8_t digest[SECURE_DIGEST_SIZE];
 	int rc = secure_hash_new(&h);
 	if (rc)
 		return rc;
-	for (size_t i = 0; !rc && i < s->name_count; i++)
-		rc = secure_hash_add(h, s->names[i], strlen(s->names[i]) + 1);
+	for (size_t i = 0; !rc && i < c->name_count; i++)
+		rc = secure_hash_add(h, c->names[i], strlen(c->names[i]) + 1);
 	if (!rc && s->profile)
 		rc = secure_hash_add(h, s->profile, strlen(s->profile) + 1);
 	if (!rc && s->eab_key_id)
@@ -35,9 +36,18 @@ static int order_handle(const struct acme_settings *s, char out[static CERTIFICA
 	return rc;
 }
 
+/* Is the certificate in the folder the one that is wanted? */
+static bool is_wanted(const struct client *c)
+{
+	return c->have_certificate && (!*c->origin || strcmp(c->origin, c->settings->directory) == 0) &&
+	       certificate_names(&c->certificate, c->names, c->name_count);
+}
+
+/* Of the certificate there is; 0: none that is of use to anybody. */
 static int64_t lifetime(const struct client *c)
 {
-	return c->have_certificate ? c->certificate.not_after - c->certificate.not_before : 0;
+	bool good = is_wanted(c) && c->certificate.not_after > clock_wall_ms();
+	return good ? c->certificate.not_after - c->certificate.not_before : 0;
 }
 
 static int64_t retry_delay(const struct client *c, uint32_t failures)
@@ -54,7 +64,7 @@ static int recall(struct client *c)
 	char order[CERTIFICATE_HANDLE];
 	struct book *b = &c->book;
 	int64_t now = clock_wall_ms();
-	int rc = order_handle(c->settings, order);
+	int rc = order_handle(c, order);
 	if (rc)
 		return rc;
 	if (strcmp(b->directory, c->settings->directory) != 0) {
@@ -68,22 +78,17 @@ static int recall(struct client *c)
 		b->next_attempt = 0;
 		b->error[0] = 0;
 	}
-	b->barred = schedule_sane(b->barred, now);
-	b->next_attempt = schedule_sane(b->next_attempt, now);
 	int64_t soon = b->last_attempt + retry_delay(c, 1);
-	if ((c->settings->fresh && soon < b->next_attempt) || b->last_attempt > now)
+	if (c->settings->fresh && soon < b->next_attempt)
 		b->next_attempt = soon;
-	if (b->last_attempt > now && b->failures)
-		b->next_attempt = now + retry_delay(c, b->failures);
+	int64_t ahead = b->last_attempt - now;
+	if (ahead > 0) { /* the clock was, then */
+		b->last_attempt -= ahead;
+		b->next_attempt -= ahead;
+		b->barred -= ahead;
+	}
 	memcpy(b->order, order, sizeof order);
 	return text_format(b->directory, sizeof b->directory, "%s", c->settings->directory);
-}
-
-/* Is the certificate in the folder the one that is wanted? */
-static bool is_wanted(const struct client *c)
-{
-	return c->have_certificate && (!*c->origin || strcmp(c->origin, c->settings->directory) == 0) &&
-	       certificate_names(&c->certificate, c->settings->names, c->settings->name_count);
 }
 
 static void read_certificate(struct client *c)
@@ -113,10 +118,11 @@ static void save(struct client *c)
 static int64_t due_at(const struct client *c)
 {
 	const struct book *b = &c->book;
-	int64_t due = is_wanted(c) ? b->renew_at : 0;
-	if (b->failures && b->next_attempt > due)
-		due = b->next_attempt;
-	return b->barred > due ? b->barred : due;
+	int64_t now = clock_wall_ms(), due = is_wanted(c) ? b->renew_at : 0;
+	int64_t next = b->failures ? schedule_sane(b->next_attempt, now) : 0,
+		barred = schedule_sane(b->barred, now);
+	due = next > due ? next : due;
+	return barred > due ? barred : due;
 }
 
 /* An attempt counts as failed until it has succeeded: whatever kills us in it finds the next one put off. */
@@ -143,18 +149,20 @@ static void succeeded(struct client *c)
 	b->barred = b->last_success + schedule_gap(&c->times, lifetime(c));
 	b->next_attempt = b->renew_at;
 	save(c);
-	log_info("acme", "new certificate for %s%s, good until %s, to be renewed at %s",
-		c->settings->names[0], c->settings->name_count > 1 ? " and others" : "",
-		date_show(c->certificate.not_after, when), date_show(b->renew_at, then));
+	log_info("acme", "new certificate for %s%s, good until %s, to be renewed at %s", c->names[0],
+		c->name_count > 1 ? " and others" : "", date_show(c->certificate.not_after, when),
+		date_show(b->renew_at, then));
 	state_report(c);
 	c->hooks->renewed(c->hooks->ctx, &c->state);
 }
 
-static void failed(struct client *c)
+static void failed(struct client *c, int code)
 {
 	struct book *b = &c->book;
 	char when[DATE_SHOWN];
 	int64_t now = clock_wall_ms();
+	if (!*c->failure.text)
+		(void)client_fail(c, code, "%s", error_text(code));
 	b->next_attempt = now + retry_delay(c, b->failures);
 	if (c->failure.retry_after >= 0)
 		b->barred = now + c->failure.retry_after;
@@ -163,8 +171,8 @@ static void failed(struct client *c)
 	if (text_format(b->error, sizeof b->error, "%s", c->failure.text))
 		memcpy(b->error + sizeof b->error - 4, "...", 4);
 	save(c);
-	log_error("acme", "no certificate for %s: %s; next attempt at %s", c->settings->names[0],
-		c->failure.text, date_show(b->next_attempt, when));
+	log_error("acme", "no certificate for %s: %s; next attempt at %s", c->names[0], c->failure.text,
+		date_show(b->next_attempt, when));
 	state_report(c);
 }
 
@@ -177,24 +185,41 @@ static void interrupted(struct client *c, const struct book *before)
 	state_report(c);
 }
 
+/* Connections live no longer than what they are made for; each time the roots are read anew. */
+static int with_transport(struct client *c, int (*work)(struct client *c))
+{
+	int rc = transport_new(c->settings->ca_file, c->times.request, c->stop, &c->transport);
+	if (!rc)
+		rc = work(c);
+	transport_free(&c->transport);
+	return rc;
+}
+
+static int order(struct client *c)
+{
+	int rc = begin(c);
+	if (rc)
+		return rc;
+	c->trying = true;
+	state_report(c);
+	rc = with_transport(c, order_certificate);
+	c->trying = false;
+	return rc;
+}
+
 static int attempt(struct client *c)
 {
 	const struct book before = c->book;
-	log_info("acme", "ordering a certificate for %s%s from %s", c->settings->names[0],
-		c->settings->name_count > 1 ? " and others" : "", c->settings->directory);
-	int rc = begin(c);
-	if (!rc) {
-		c->trying = true;
-		state_report(c);
-		rc = order_certificate(c);
-		c->trying = false;
-	}
+	log_info("acme", "ordering a certificate for %s%s from %s", c->names[0],
+		c->name_count > 1 ? " and others" : "", c->settings->directory);
+	(void)client_fail(c, OK, "%s", "");
+	int rc = order(c);
 	if (rc == ERR_NOMEM)
 		return rc;
 	if (rc == ERR_CLOSED)
 		interrupted(c, &before);
 	else if (rc)
-		failed(c);
+		failed(c, rc);
 	else
 		succeeded(c);
 	return rc == ERR_CLOSED ? rc : OK;
@@ -202,7 +227,7 @@ static int attempt(struct client *c)
 
 static int ask_when(struct client *c)
 {
-	int rc = renewal_ask(c);
+	int rc = with_transport(c, renewal_ask);
 	if (rc)
 		return rc;
 	if (!c->book.failures)
@@ -238,8 +263,27 @@ static int run(struct client *c)
 	return rc == ERR_CLOSED ? OK : rc;
 }
 
-static int check_settings(const struct acme_settings *s)
+static bool take_name(struct client *c, const char *name)
 {
+	char *text = c->name_text[c->name_count];
+	size_t len = strlen(name);
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!len || len >= ACME_TEXT)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)text_lower((uint8_t)name[i]);
+	text[len] = 0;
+	for (size_t i = 0; i < c->name_count; i++)
+		if (strcmp(c->names[i], text) == 0)
+			return true;
+	c->names[c->name_count++] = text;
+	return true;
+}
+
+static int take_settings(struct client *c)
+{
+	const struct acme_settings *s = c->settings;
 	const char *wrong = NULL;
 	if (strncmp(s->directory, "https://", 8) != 0 || strlen(s->directory) >= ACME_URL)
 		wrong = "the directory is no https URL";
@@ -250,8 +294,8 @@ static int check_settings(const struct acme_settings *s)
 	else if (s->contact && strlen(s->contact) >= ACME_TEXT)
 		wrong = "the contact is too long";
 	for (size_t i = 0; !wrong && i < s->name_count; i++)
-		if (strlen(s->names[i]) >= ACME_TEXT)
-			wrong = "a name is too long";
+		if (!take_name(c, s->names[i]))
+			wrong = "a name is empty or too long";
 	if (wrong)
 		log_error("acme", "no certificate can be ordered: %s", wrong);
 	return wrong ? ERR_INVALID : OK;
@@ -273,10 +317,7 @@ static int run_in_folder(struct client *c)
 {
 	int rc = open_folder(c->settings, c);
 	if (!rc)
-		rc = transport_new(c->settings->ca_file, c->times.request, c->stop, &c->transport);
-	if (!rc)
 		rc = run(c);
-	transport_free(&c->transport);
 	jws_key_free(&c->key);
 	book_free(&c->book);
 	if (c->folder >= 0)
@@ -291,7 +332,7 @@ int acme_run(const struct acme_settings *s, const struct acme_hooks *hooks, int 
 		.times = schedule_times(&s->times),
 		.stop = stop,
 		.folder = -1};
-	int rc = check_settings(s);
+	int rc = take_settings(&c);
 	if (rc)
 		return rc;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

@@ -40,6 +40,11 @@ int64_t schedule_by_lifetime(int64_t not_before, int64_t not_after, uint32_t dic
 	return not_before + lifetime / 3 * 2 - share(lifetime / 50, dice);
 }
 
+int64_t schedule_latest(int64_t not_before, int64_t not_after)
+{
+	return not_after - (not_after - not_before) / 20;
+}
+
 int64_t schedule_in_window(const struct window *w, uint32_t dice)
 {
 	return w->start + share(w->end - w->start, dice);

@@ -13,6 +13,9 @@ struct acme_times schedule_times(const struct acme_times *set);
  * come at once. */
 int64_t schedule_by_lifetime(int64_t not_before, int64_t not_after, uint32_t dice);
 
+/* Whatever the CA says: later than that, too little time is left for failures. */
+int64_t schedule_latest(int64_t not_before, int64_t not_after);
+
 /* RFC 9773 section 4.2: any moment of the window, each as likely. */
 int64_t schedule_in_window(const struct window *w, uint32_t dice);
 

@@ -10,7 +10,12 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { PACE_MS = 1000 }; /* between two things done for it, whatever it says */
+enum {
+	PACE_MS = 1000, /* between two things done for it, whatever it says */
+	WORDS_PER_TURN = 64,
+	PATIENCE_MS =
+		5000 /* for one that was told to end: its successor waits, and so does the next reload */
+};
 
 static struct child *agent_of(const struct supervisor *s)
 {
@@ -108,8 +113,10 @@ static int rebuild(struct supervisor *s, const struct acme_state *state)
 	struct dns_zones *zones = NULL;
 	struct diag *d = diag_new();
 	int rc = d ? settings_build_zones(&s->settings, state, d, &zones) : ERR_NOMEM;
-	if (d)
+	if (d) {
+		settings_warn_of_ca(s->settings.conf, state, d);
 		diag_log(d, "app");
+	}
 	diag_free(&d);
 	if (rc)
 		return rc;
@@ -132,8 +139,8 @@ static void permit(struct supervisor *s)
 		answer(s, AGENT_FAILED);
 		return;
 	}
-	log_info("app", "the zones now say that the account %s may get the certificate",
-		*state.account ? state.account : "of nobody");
+	log_info("app", "the zones now allow the account %s to get certificates for %s",
+		*state.account ? state.account : "of nobody", s->settings.conf->api.host);
 	s->agent.served = s->agent.asks;
 	if (supervisor_replace(s, false))
 		answer(s, AGENT_FAILED);
@@ -156,7 +163,7 @@ static void take_words(struct supervisor *s)
 	uint8_t message[IPC_MESSAGE_MAX];
 	size_t len;
 	const struct child *c = agent_of(s);
-	while (c && !ipc_receive(c->line, message, &len)) {
+	for (int i = 0; c && i < WORDS_PER_TURN && !ipc_receive(c->line, message, &len); i++) {
 		s->agent.renewed |= message[0] == AGENT_RENEWED;
 		if (message[0] == AGENT_PERMIT)
 			s->agent.asks = c->pid;
@@ -179,9 +186,19 @@ static void end_permit(struct supervisor *s)
 	s->agent.served = 0;
 }
 
+/* It talks to the world, which may keep it from hearing. */
+static void end_the_deaf(const struct supervisor *s)
+{
+	for (const struct child *c = s->children; c; c = c->next)
+		if (c->role == ROLE_AGENT && c->leaving && c->pid &&
+			c->due + PATIENCE_MS <= clock_mono_ms() && kill(c->pid, SIGKILL))
+			log_debug("app", "the agent has ended by itself");
+}
+
 void agent_act(struct supervisor *s)
 {
 	take_words(s);
+	end_the_deaf(s);
 	if (s->agent.served && everybody_knows(s))
 		end_permit(s);
 	if (clock_mono_ms() < s->agent.due)
@@ -200,5 +217,9 @@ void agent_act(struct supervisor *s)
 int64_t agent_due(const struct supervisor *s)
 {
 	bool asks = s->agent.asks && !s->agent.served && !replacing(s);
-	return asks || s->agent.renewed ? s->agent.due : INT64_MAX;
+	int64_t due = asks || s->agent.renewed ? s->agent.due : INT64_MAX;
+	for (const struct child *c = s->children; c; c = c->next)
+		if (c->role == ROLE_AGENT && c->leaving && c->pid && c->due + PATIENCE_MS < due)
+			due = c->due + PATIENCE_MS;
+	return due;
 }

@@ -44,6 +44,9 @@ void settings_free(struct settings *s); /* accepts the zero state */
 int settings_build_zones(const struct settings *s, const struct acme_state *own, struct diag *d,
 	struct dns_zones **out) MUST_USE;
 
+/* What is to be warned of in it. */
+void settings_warn_of_ca(const struct conf *c, const struct acme_state *own, struct diag *d);
+
 /* ---- own.c: the folder of the agent, and the certificate in it ---- */
 
 enum { OWN_PATH = 4096 };

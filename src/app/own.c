@@ -138,14 +138,21 @@ struct want {
 	int memory;
 };
 
-static int new_memory(int *fd)
+/* Where the kernel has no such memory: a file in the folder that has no name. */
+static int new_memory(const struct conf *c, int *fd)
 {
+	char path[OWN_PATH];
 	*fd = memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0 && !own_path(c, "", path))
+		*fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return *fd < 0 ? ERR_SYSTEM : OK;
 }
 
+/* A file cannot be sealed; nobody but this process and its children has it. */
 static int seal(int fd)
 {
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		return OK;
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) ? ERR_SYSTEM
 												: OK;
 }
@@ -194,7 +201,7 @@ static int make(
 {
 	struct want w = {.conf = c};
 	const struct apart apart = {.body = body, .ctx = &w};
-	int rc = new_memory(&w.memory);
+	int rc = new_memory(c, &w.memory);
 	rc = rc ? rc : apart_run(&apart, d);
 	if (rc && w.memory >= 0)
 		close(w.memory);

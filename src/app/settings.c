@@ -81,6 +81,15 @@ int settings_build_zones(
 	return rc;
 }
 
+/* A directory without caaIdentities (RFC 8555 section 7.1.1), known only when the CA was asked. */
+void settings_warn_of_ca(const struct conf *c, const struct acme_state *own, struct diag *d)
+{
+	if (c->api.tls_mode == CONF_TLS_ACME && *own->account && !*own->identities[0])
+		diag_warning(d, c->file, 0,
+			"api.tls.acme: the CA's directory has no name for CAA records, so the zone of the API's "
+			"host gets none, and every CA may issue certificates for it");
+}
+
 /* The same zones were checked before, and what is to be warned of was said then. */
 static int build_again(struct settings *s, struct diag *d)
 {
@@ -154,6 +163,7 @@ int settings_bind_store(struct settings *s, bool check, struct diag *d)
 	rc = rc ? rc : own_make_folder(c, d);
 	if (!rc)
 		own_load_state(c, &s->own);
+	settings_warn_of_ca(c, &s->own, d);
 	rc = rc ? rc : build_again(s, d);
 	return rc;
 }

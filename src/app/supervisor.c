@@ -99,6 +99,8 @@ static int add_child(struct supervisor *s, enum role role, unsigned index)
 static void tell(const struct supervisor *s, struct child *c, int signal_number)
 {
 	board_child_leaves(s->board, place_of(s, c));
+	if (!c->leaving)
+		c->due = clock_mono_ms();
 	c->leaving = true;
 	if (c->pid && kill(c->pid, signal_number))
 		log_debug("app", "child %d is gone already", (int)c->pid);

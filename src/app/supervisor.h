@@ -22,7 +22,7 @@ struct child {
 	int channel;     /* api, agent: the keeper's end of its channel; -1: none */
 	int line;        /* api, dot: on which certificates are handed to it; agent: on which it speaks; -1 */
 	int64_t started; /* 0: never */
-	int64_t due;     /* when to start it (again), if it is not running */
+	int64_t due;     /* when to start it (again), if it is not running; leaving: when it was told */
 	unsigned quick_deaths;
 	struct child *next;
 };

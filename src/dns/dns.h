@@ -39,8 +39,9 @@ struct dns_own {
  * - With `acme`, _acme-challenge.<zone> in the zone that holds the host (or the first) is the server's own
  *   delegate, and for a host below the zone _acme-challenge.<host> is a CNAME to it.
  * - Zones without a CAA record at their apex get one (RFC 8659, RFC 8657): with `acme` the zone that has the
- *   challenge allows that account with the CA and nobody else; where the host is in a zone, but somebody else
- *   gets its certificate, no zone above it says anything; all others allow nobody. */
+ *   challenge allows that account with the CA and nobody else (or, where that cannot be said, stays open);
+ * where the host is in a zone, but somebody else gets its certificate, no zone above it says anything; all
+ * others allow nobody. */
 int dns_zones_build_own(const struct conf_zone *zones, const uint16_t *ids, size_t count,
 	const struct dns_own *own, const char *file, struct diag *d, struct dns_zones **out) MUST_USE;
 /* Is there a static name <label>.<zone>, with records or an empty non-terminal, or is another zone there or

@@ -183,18 +183,13 @@ static int allow_account(const struct build *b, struct dns_zone *z, size_t *adde
 }
 
 /* The zone with the challenge. Before there is an account nobody needs to issue; a CA that has no name in CAA
- * records cannot be allowed by one. */
+ * records, or an account whose URL does not fit into one, cannot be allowed by one. */
 static int home_add(const struct build *b, struct dns_zone *z)
 {
 	size_t added = 0;
 	if (!b->own->account || !*b->own->account)
 		return allow_nobody(z);
 	int err = is_parameter(b->own->account) ? allow_account(b, z, &added) : OK;
-	if (!added && !err)
-		diag_warning(b->diag, b->file, z->conf->line,
-			"zone %s: no CAA record is made, because the CA's directory has no name for one or its "
-			"account URL does not fit into one",
-			z->conf->name);
 	return added && !err ? caa_add(z, "issuewild", ";") : err;
 }
 
@@ -216,7 +211,8 @@ static int caa_of_zone(const struct build *b, struct dns_zone *z)
 		return home_add(b, z);
 	if (!must_stay_open(b, z))
 		return allow_nobody(z);
-	if (z->conf == b->own->zone)
+	/* Beside errors it would only be in the way: the record may be one of those that are wrong. */
+	if (z->conf == b->own->zone && !diag_errors(b->diag))
 		diag_warning(b->diag, b->file, z->conf->line,
 			"zone %s holds the API's host and has no CAA record, so every CA may issue certificates "
 			"for it; add to its records, with the name of your CA: '@ 300 CAA 0 issue "

@@ -14,33 +14,23 @@
 #include "util/clock.h"
 #include "util/secure.h"
 
-static bool read_all(int fd, size_t size, gnutls_datum_t *out)
+/* Nothing is asked but pread(2): who serves has little else left. */
+int tls_read_open(int fd, gnutls_datum_t *out)
 {
-	while (out->size < size) {
-		ssize_t n = pread(fd, out->data + out->size, size - out->size, (off_t)out->size);
+	*out = (gnutls_datum_t){malloc(TLS_FILE_MAX), 0};
+	if (!out->data)
+		return ERR_NOMEM;
+	while (out->size < TLS_FILE_MAX) {
+		ssize_t n = pread(fd, out->data + out->size, TLS_FILE_MAX - out->size, (off_t)out->size);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return false;
+			return ERR_SYSTEM;
 		if (n == 0)
-			break;
+			return OK;
 		out->size += (unsigned)n;
 	}
-	return true;
-}
-
-int tls_read_open(int fd, gnutls_datum_t *out)
-{
-	struct stat st;
-	*out = (gnutls_datum_t){NULL, 0};
-	if (fstat(fd, &st) != 0)
-		return ERR_SYSTEM;
-	if (!S_ISREG(st.st_mode) || st.st_size > TLS_FILE_MAX)
-		return ERR_INVALID;
-	out->data = malloc((size_t)st.st_size + 1);
-	if (!out->data)
-		return ERR_NOMEM;
-	return read_all(fd, (size_t)st.st_size, out) ? OK : ERR_SYSTEM;
+	return ERR_INVALID;
 }
 
 void tls_wipe(gnutls_datum_t *f)
@@ -51,10 +41,12 @@ void tls_wipe(gnutls_datum_t *f)
 	*f = (gnutls_datum_t){NULL, 0};
 }
 
-/* Says what is wrong. */
+/* Says what is wrong. out->data is to be wiped in every case. */
 static int read_open_file(int fd, const char *path, struct diag *d, gnutls_datum_t *out)
 {
-	int r = tls_read_open(fd, out);
+	struct stat st;
+	*out = (gnutls_datum_t){NULL, 0};
+	int r = fstat(fd, &st) ? ERR_SYSTEM : S_ISREG(st.st_mode) ? tls_read_open(fd, out) : ERR_INVALID;
 	if (r == ERR_SYSTEM)
 		diag_error(d, path, 0, "cannot be read: %s", strerror(errno));
 	if (r == ERR_INVALID)

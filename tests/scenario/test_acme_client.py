@@ -22,6 +22,8 @@ NAME = "auth.example.org"
 @pytest.fixture(scope="module")
 def common():
     """One CA for the tests that leave it as it is."""
+    if not acme_ca.TRY.exists():
+        pytest.fail(f"no {acme_ca.TRY}: build with -Dtests=true")
     ca = Ca(PEBBLE_ALTERNATE_ROOTS="2")
     yield ca
     ca.close()
@@ -70,6 +72,7 @@ def test_a_certificate_is_ordered_and_installed(ca, client, folder):
     for file in folder.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         assert not file.name.endswith(".new")
+    assert all(re.fullmatch(r"acme-delegate/\d+\.\d+\.\d+", r.headers["User-Agent"]) for r in ca.proxy.requests)
     account = ca.proxy.paths("/sign-me-up")[0].payload()
     assert account["termsOfServiceAgreed"] is True and account["contact"] == ["mailto:admin@example.org"]
     # Each name's values come in one piece, and are gone at the end.
@@ -82,6 +85,13 @@ def test_a_certificate_is_ordered_and_installed(ca, client, folder):
     lines = [line.split(" ")[0] for line in one.lines if not line.startswith("report")]
     assert lines[0] == "permit" and lines[-1] == "renewed"
     assert one.stop() == 0
+
+
+def test_names_are_told_in_one_way(ca, client, folder):
+    client(names=("Auth.Example.org.", "auth.example.org", "b.example.org")).until_renewed()
+    (order,) = ca.proxy.paths("/order-plz")
+    assert [i["value"] for i in order.payload()["identifiers"]] == ["auth.example.org", "b.example.org"]
+    assert names_of(folder / "certificate.pem") == ["auth.example.org", "b.example.org"]
 
 
 def test_a_good_certificate_is_left_alone(ca, client, folder):
@@ -679,6 +689,15 @@ def test_without_a_usable_word_two_thirds_of_the_lifetime(ca, client, folder):
         assert 0.6 < 1 - (int(state["not_after"]) - int(state["next_attempt"])) / lifetime < 0.67
 
 
+def test_advice_to_renew_too_late(ca, client, folder):
+    """It is heard as far as the certificate lives."""
+    with_renewal_info(ca, [Reply.json(window(20 * 365 * 86400, 21 * 365 * 86400))])
+    one = client().until_renewed()
+    one.until(lambda: one.said("nearly over"), "a word about it")
+    one.stop()
+    assert time.time() * 1000 < read_state(folder)["renewal"]["renew_at"] < int(one.states[-1]["not_after"])
+
+
 def test_a_certificate_that_was_replaced_already(ca, client, folder):
     """RFC 9773 section 5: alreadyReplaced. The order is made without it."""
     client().until_renewed().stop()
@@ -703,6 +722,36 @@ def test_a_ca_that_always_says_at_once(ca, client):
     one.until(lambda: len(ca.proxy.paths("/renewal-info/")) >= 3, "asked again")
     one.stop()
     assert len(ca.proxy.paths("/order-plz")) == 1
+
+
+# ---- after a restart
+
+
+def put_off(ca, client, folder, **attempts):
+    """A client that has failed often, and will wait for an hour."""
+    fault(ca, "/dir", Reply(500))
+    one = client()
+    one.until_failed()
+    one.stop()
+    ca.proxy.reset()
+    state, now = read_state(folder), int(time.time() * 1000)
+    state["attempts"].update(failures=12, last_attempt=now - 600_000, next_attempt=now + 3600_000)
+    state["attempts"].update({k: now + v for k, v in attempts.items()})
+    (folder / "state.json").write_text(json.dumps(state))
+
+
+def test_whoever_restarts_the_server_need_not_wait(ca, client, folder):
+    put_off(ca, client, folder)
+    one = client()
+    one.until(lambda: one.states, "a report")
+    one.stop()
+    assert one.states[-1]["failures"] == "12" and not ca.proxy.requests
+    client(fresh=1).until_renewed()
+
+
+def test_a_clock_that_was_ahead(ca, client, folder):
+    put_off(ca, client, folder, last_attempt=10 * 86400_000, next_attempt=10 * 86400_000 + 500, barred=10 * 86400_000 + 400)
+    client().until_renewed()
 
 
 # ---- the folder

@@ -58,6 +58,14 @@ static void test_a_time_in_the_window(void **state)
 		schedule_in_window(&w, MIDDLE), w.start + DAY / 2 - SECOND, w.start + DAY / 2 + SECOND);
 }
 
+/* A CA's advice does not make a certificate run out. */
+static void test_the_latest_time(void **state)
+{
+	(void)state;
+	assert_between(schedule_latest(0, 90 * DAY), 85 * DAY, 87 * DAY);
+	assert_between(schedule_latest(0, 160 * HOUR), 150 * HOUR, 155 * HOUR);
+}
+
 /* RFC 9773 section 4.3.2: less than a minute and more than a day are not honoured; without a word, six hours.
  */
 static void test_when_to_ask_again(void **state)
@@ -145,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_two_thirds_of_the_lifetime),
 		cmocka_unit_test(test_a_time_in_the_window),
+		cmocka_unit_test(test_the_latest_time),
 		cmocka_unit_test(test_when_to_ask_again),
 		cmocka_unit_test(test_retries_are_later_each_time),
 		cmocka_unit_test(test_short_lives_get_many_tries),

@@ -312,19 +312,16 @@ static void every_name_of_the_ca_is_allowed(void **state)
 static void what_cannot_be_said_is_left_out(void **state)
 {
 	(void)state;
-	static const char said[] =
-		"t:10: warning: zone auth.example: no CAA record is made, because the CA's directory has "
-		"no name for one or its account URL does not fit into one\n";
 	struct dns_own own = own_of("auth.example", &conf[0], ACCOUNT);
 	own.identity_count = 0;
-	serve(&own, said);
+	serve(&own, "");
 	expect_caa("auth.example", NULL, "");
 	expect_caa("star.test", nobody, "i");
 	static const char *const bad[] = {
 		"https://ca.test/a;b", "https://ca.test/a b", "https://ca.test/\x80"};
 	for (size_t i = 0; i < 3; i++) {
 		own = own_of("auth.example", &conf[0], bad[i]);
-		serve(&own, said);
+		serve(&own, "");
 		expect_caa("auth.example", NULL, "");
 	}
 }
