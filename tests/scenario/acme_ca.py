@@ -282,13 +282,13 @@ class Client:
     FAST = {"poll": 20, "first_retry": 100, "longest_retry": 200, "patience": 2000, "wait": 10000, "check": 100,
             "request": 8000}
 
-    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, dns=None, file_size=None, **settings):
+    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, dns=None, file_size=None, before=(), **settings):
         self.dns, self.folder = dns or ca.dns, folder
         self.allow = allow or (lambda line: True)
         self.lines, self.states, self.published, self.log = [], [], [], []
         settings = {"ca": settings.pop("root", ca.root), **settings}
         arguments = {"directory": ca.url, "folder": folder, **self.FAST, **settings}
-        command = [TRY] + [f"{k}={v}" for k, v in arguments.items() if v is not None] + [f"name={n}" for n in names]
+        command = [*before, TRY] + [f"{k}={v}" for k, v in arguments.items() if v is not None] + [f"name={n}" for n in names]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, preexec_fn=limit_files(file_size))
         self.threads = [threading.Thread(target=self.serve), threading.Thread(target=self.read_log)]

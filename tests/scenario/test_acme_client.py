@@ -14,6 +14,7 @@ import types
 import pytest
 
 import acme_ca
+import harness
 from acme_ca import Ca, Client, Reply
 
 NAME = "auth.example.org"
@@ -425,6 +426,13 @@ def test_a_ca_that_is_not_the_one_configured(ca, client, folder):
         assert "certificate" in one.until_failed()
         one.stop()
     assert not ca.proxy.requests
+
+
+def test_the_systems_roots(ca, client):
+    """Without a file of its own: here, those of a mount namespace in which our root is the system's."""
+    script = 'mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"'
+    namespace = ["unshare", "-m"] if harness.IS_ROOT else ["unshare", "-r", "-m"]
+    client(root=None, before=[*namespace, "sh", "-c", script, ca.root]).until_renewed()
 
 
 def test_a_ca_that_never_answers(ca, client):
