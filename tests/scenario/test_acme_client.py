@@ -8,6 +8,7 @@ import re
 import resource
 import stat
 import subprocess
+import sys
 import time
 import types
 
@@ -454,6 +455,24 @@ def test_a_ca_that_never_answers(ca, client):
     assert one.stop(2) == 0
     # It is nobody's failure.
     assert read_state(one.folder)["attempts"]["failures"] == failures
+
+
+def test_a_resolver_that_never_answers(ca, client, folder):
+    """Neither is looking up a name longer than the bound, nor does it keep the process from stopping."""
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:20\n")
+    script = 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"'
+    # A socket that nobody reads; what is run behind it holds it open.
+    silent = ("import os, socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 53)); "
+              "s.set_inheritable(True); os.execv(sys.argv[1], sys.argv[1:])")
+    namespaces = ["unshare", "-m", "-n"] if harness.IS_ROOT else ["unshare", "-r", "-m", "-n"]
+    before = [*namespaces, "sh", "-c", script, folder / "resolv.conf", sys.executable, "-c", silent]
+    one = client(directory="https://ca.example.net/dir", before=before, request=300)
+    assert "no answer" in one.until_failed()
+    assert one.stop(2) == 0
+    (folder / "state.json").unlink()
+    one = client(directory="https://ca.example.net/dir", before=before, request=60000)
+    one.until(lambda: one.said("ordering"), "the beginning of an order")
+    assert one.stop(2) == 0
 
 
 def test_a_process_that_dies_in_the_middle_does_not_ask_again_and_again(ca, client, folder):
