@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import dns.message
 import dns.rdatatype
@@ -81,6 +82,7 @@ class Request:
     path: str
     headers: http.client.HTTPMessage
     body: bytes
+    at: float = dataclasses.field(default_factory=time.monotonic)
 
     def payload(self):
         """What the JWS carries; None for a GET or a POST-as-GET."""
@@ -350,7 +352,11 @@ class Client:
         return self.wait(seconds)
 
     def wait(self, seconds=5):
-        code = self.process.wait(seconds)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         for thread in self.threads:
             thread.join(5)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):

@@ -545,6 +545,26 @@ def test_no_dns_challenge(ca, client):
     assert "offers no dns-01" in client().until_failed()
 
 
+@pytest.mark.parametrize("word, then", [("/finalize-order/", "/my-order/"), ("/authZ/", "/authZ/")])
+def test_the_ca_says_when_to_look_again(ca, client, word, then):
+    """RFC 8555 sections 7.4 and 7.5.1: Retry-After while it is at work."""
+    said = []
+
+    def after(request, reply):
+        working = {"/finalize-order/": ("processing",), "/authZ/": ("pending", "processing")}[word]
+        if word in request.path and not said and (word != "/authZ/" or ca.proxy.paths("/chalZ/")):
+            document = json.loads(reply.body)
+            reply.body = json.dumps({**document, "status": working[0]}).encode()
+            reply.headers["Retry-After"] = "1"
+            said.append(request)
+        return reply
+
+    ca.proxy.after = after
+    client().until_renewed()
+    next_one = next(r for r in ca.proxy.paths(then) if r.at > said[0].at)
+    assert 1 <= next_one.at - said[0].at < 5
+
+
 def test_profiles(ca, client):
     ca.proxy.meta = {"profiles": {"classic": "a", "shortlived": "b"}}
     one = client(profile="tlsserver")
