@@ -801,6 +801,37 @@ def test_a_clock_that_was_ahead(ca, client, folder):
     client().until_renewed()
 
 
+def test_killed_at_any_moment(ca, client, folder):
+    """What is in the folder can always be gone on with, and a certificate there is whole."""
+    names = [f"x{number}.example.org" for number in range(6)]  # an order is eleven requests
+    for number, name in enumerate(names):
+        one = client(names=(name,))
+        with contextlib.suppress(AssertionError):
+            one.until(lambda: len(ca.proxy.requests) >= 2 * number, "so many requests", 2)
+        one.kill()
+        ca.proxy.requests.clear()
+        json.loads((folder / "state.json").read_text() if (folder / "state.json").exists() else "{}")
+        if (folder / "certificate.pem").exists():
+            assert names_of(folder / "certificate.pem")[0] in names[: number + 1]
+        assert len(list(folder.glob("account-*.pem"))) <= 1
+    one = client(names=("new.example.org",)).until_renewed()
+    one.stop()
+    assert names_of(folder / "certificate.pem") == ["new.example.org"]
+    assert len(read_state(folder)["accounts"]) == 1
+
+
+def test_died_before_it_could_say_that_all_is_well(ca, client, folder):
+    client().until_renewed().stop()
+    state = read_state(folder)
+    state["attempts"].update(failures=1, next_attempt=int(time.time() * 1000) + 60_000)
+    state["renewal"]["certificate"] = "another"
+    (folder / "state.json").write_text(json.dumps(state))
+    one = client()
+    one.until(lambda: one.states, "a report")
+    one.stop()
+    assert one.states[0]["failures"] == "0"
+
+
 # ---- the folder
 
 
