@@ -141,10 +141,15 @@ static int prove(struct client *c, struct proofs *all)
 	for (p = all->all; !rc && p < end; p++)
 		if (!p->proved && !p->published)
 			rc = publish(c, all, p);
+	bool answered = false;
 	for (p = all->all; !rc && p < end; p++)
-		if (!p->proved)
+		if (!p->proved) {
 			rc = answer(c, p);
+			answered = true;
+		}
 	int64_t give_up = clock_mono_ms() + c->times.wait;
+	if (!rc && answered)
+		rc = client_pause(c, -1, give_up);
 	for (p = all->all; !rc && p < end; p++)
 		if (!p->proved)
 			rc = await(c, p, give_up);

@@ -27,7 +27,8 @@ static int64_t latest(const struct client *c)
 	return schedule_latest(c->certificate.not_before, c->certificate.not_after);
 }
 
-/* A time once chosen stays, or restarts would shift it. */
+/* A time once chosen stays, or restarts would shift it. A certificate that the book does not know is the work
+ * of a process that died before it could say so. */
 void renewal_recall(struct client *c)
 {
 	struct book *b = &c->book;
@@ -39,6 +40,8 @@ void renewal_recall(struct client *c)
 	b->window = (struct window){0};
 	b->renew_at = schedule_by_lifetime(c->certificate.not_before, c->certificate.not_after, roll());
 	b->check_at = 0;
+	b->failures = 0;
+	b->error[0] = 0;
 }
 
 /* Section 4.3: a time that was chosen stays as long as the window has it. */
