@@ -131,7 +131,7 @@ def expected_descriptors(one, role):
                    "anon_inode:[eventfd]"},
         "dns0": dns | reading,
         "dns1": dns | reading,
-        "dot": {("tcp", one.dot_port)} | reading,
+        "dot": {("tcp", one.dot_port), ("unix", "")} | reading,  # by which it may be handed a certificate
         "api": {("tcp", one.api_port), ("unix", ""), "anon_inode:[eventpoll]", "anon_inode:[eventfd]"},
     }
     return own[role] | {"anon_inode:[signalfd]"}
