@@ -88,9 +88,9 @@ static const struct rule allowed[] = {
 	CALL(eventfd2, KEEPER | AGENT),
 	CALL(pipe2, AGENT),
 	CALL(lseek, FILES),
-	CALL(pread64, FILES),
-	CALL(fstat, WRITING),
-	CALL(newfstatat, FILES),
+	CALL(pread64, FILES | API), /* of a certificate that is handed to it */
+	CALL(fstat, FILES | API),   /* since glibc 2.39; before it is newfstatat */
+	CALL(newfstatat, FILES | API),
 	CALL(statx, AGENT),
 	CALL(fstatfs, WRITING),
 	CALL(statfs, WRITING),
@@ -123,7 +123,7 @@ static const struct rule allowed[] = {
 	/* memory; mmap and mprotect are below */
 	CALL(munmap, ALL),
 	CALL(mremap, ALL & ~DNS),
-	CALL(madvise, ALL),
+	CALL(madvise, ALL & ~DNS), /* advice; nobody minds if it is not taken */
 	CALL(brk, ALL),
 	/* time and chance; the clock is a call where the kernel cannot show it in user space */
 	CALL(clock_gettime, ALL),
@@ -340,12 +340,18 @@ static void add_control(struct building *b)
 {
 	static const int commands[] = {
 		F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_DUPFD_CLOEXEC};
+	/* a certificate is handed on in memory that is sealed */
+	static const int seals[] = {F_ADD_SEALS, F_GET_SEALS};
 	static const int options[] = {PR_SET_NAME, PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS,
 		PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_GET_DUMPABLE};
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (b->role & (FILES | SUPERVISOR))
 			add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
 				argument(1, SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	for (size_t i = 0; i < sizeof seals / sizeof *seals; i++)
+		if (b->role & SUPERVISOR)
+			add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
+				argument(1, SCMP_CMP_EQ, (scmp_datum_t)seals[i]));
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (b->role & SUPERVISOR && !is_of_sanitizers(SCMP_SYS(prctl)))
 			add_if(b, SCMP_ACT_ALLOW, SCMP_SYS(prctl),

@@ -14,7 +14,7 @@ import time
 import pytest
 
 import harness
-from harness import FAMILIES, LOOPBACK, ZONE, own, poll
+from harness import FAMILIES, IS_ROOT, LOOPBACK, ZONE, own, poll
 
 INET = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -99,9 +99,12 @@ def serves_everything(one):
     assert one.operator("status").returncode == 0
 
 
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="nobody else may look into the server; CI runs this as root")
+
 # ---- sockets
 
 
+@needs_root
 def test_all_sockets_are_passed(make_server, close_later):
     one = make_server(dot=True)
     sockets = close_later(all_sockets(one))
@@ -134,6 +137,7 @@ def test_what_arrives_while_the_server_is_away_is_answered_later(make_server, cl
     serves_everything(one)
 
 
+@needs_root
 def test_what_is_not_passed_is_bound(make_server, close_later):
     one = make_server()
     sockets = close_later([bound(4, socket.SOCK_DGRAM, one.dns_port)])
@@ -143,6 +147,7 @@ def test_what_is_not_passed_is_bound(make_server, close_later):
     assert inode(sockets[0].fileno()) in inodes_of(one.children()["dns0"])
 
 
+@needs_root
 def test_a_socket_for_each_worker(make_server, close_later):
     """ReusePort=yes and the same ListenDatagram= twice."""
     one = make_server()
