@@ -16,6 +16,7 @@ struct agent_section {
 
 struct place {
 	atomic_uint confinement;
+	atomic_bool serving;
 };
 
 struct board {
@@ -102,4 +103,23 @@ void board_confined(struct board *b, unsigned place, unsigned confinement)
 unsigned board_confinement(const struct board *b, unsigned place)
 {
 	return place < b->place_count ? atomic_load(&b->places[place].confinement) : 0;
+}
+
+void board_serving(const struct board_seat *seat)
+{
+	if (seat->board && seat->place < seat->board->place_count)
+		atomic_store(&seat->board->places[seat->place].serving, true);
+}
+
+bool board_serves(const struct board *b, unsigned place)
+{
+	return place < b->place_count && atomic_load(&b->places[place].serving);
+}
+
+void board_clear(struct board *b, unsigned place)
+{
+	if (place >= b->place_count)
+		return;
+	atomic_store(&b->places[place].confinement, 0);
+	atomic_store(&b->places[place].serving, false);
 }

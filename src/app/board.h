@@ -36,3 +36,8 @@ bool board_agent_read(const struct board *b, struct acme_state *out) MUST_USE;
 /* Each process's own place: bits of enum confinement. */
 void board_confined(struct board *b, unsigned place, unsigned confinement);
 unsigned board_confinement(const struct board *b, unsigned place);
+
+/* What arrives is served from now on; the supervisor waits for that, and empties a place for the next. */
+void board_serving(const struct board_seat *seat);
+bool board_serves(const struct board *b, unsigned place);
+void board_clear(struct board *b, unsigned place);

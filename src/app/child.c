@@ -267,6 +267,7 @@ int child_start(struct supervisor *s, struct child *c)
 	char name[16];
 	pid_t parent = getpid();
 	int rc = prepare(s, c, &in);
+	board_clear(s->board, child_place(s, c->role, c->index, c->generation));
 	c->pid = rc ? -1 : fork();
 	if (c->pid == 0) {
 		s->child_status = run_child(s, c, &in, parent);

@@ -201,9 +201,11 @@ int dns_process_run(const struct settings *s, const struct board_seat *seat, con
 	if (rc)
 		goto out;
 	open_store(&p);
-	rc = sandbox_enter(SANDBOX_DNS, s->conf->store_path, seat);
-	if (!rc)
+	rc = sandbox_enter(k->tls_count ? SANDBOX_DOT : SANDBOX_DNS, s->conf->store_path, seat);
+	if (!rc) {
+		board_serving(seat);
 		rc = serve(&p, k, tls, stop);
+	}
 	close_store(&p);
 out:
 	tls_context_free(&tls);

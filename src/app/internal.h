@@ -144,12 +144,35 @@ int store_lock(const struct conf *c, struct diag *d, int *fd) MUST_USE;
 
 /* ---- sandbox.c ---- */
 
-enum sandbox_role { SANDBOX_SUPERVISOR, SANDBOX_KEEPER, SANDBOX_DNS, SANDBOX_API, SANDBOX_AGENT };
+enum sandbox_role {
+	SANDBOX_SUPERVISOR,
+	SANDBOX_KEEPER,
+	SANDBOX_DNS,
+	SANDBOX_API,
+	SANDBOX_AGENT,
+	SANDBOX_DOT /* a dns process that holds the TLS key */
+};
 
-/* Takes away for good what the role does not need: new privileges, core dumps and debuggers, and by Landlock
- * all files but (keeper) the store's folder, (dns) reading it. Where the kernel has no Landlock it is left
- * out and said once. What was taken is written at `seat` (NULL: nowhere). */
+/* Before anything secret is read: this process leaves no core dump and cannot be traced by its peers. A
+ * change of account lifts that; sandbox_enter() does it again. */
+int sandbox_prepare(void) MUST_USE;
+
+/* Takes away for good what a child of that role does not need: new privileges, core dumps and debuggers; by
+ * Landlock all files but (keeper) the store's folder, (dns, dot) reading it, (agent) its folder below it and
+ * what name resolution and TLS read; TCP ports; signals to others; and by seccomp all system calls but its
+ * own. Of this, what the kernel does not have is left out; sandbox_report() says so. What was taken is
+ * written at `seat` (NULL: nowhere). ERR_SYSTEM: see errno. */
 int sandbox_enter(enum sandbox_role role, const char *store_path, const struct board_seat *seat) MUST_USE;
+/* The agent's, which reads the CA's certificates in `ca_file`, too (NULL: the system's only). */
+int sandbox_enter_agent(const char *store_path, const char *ca_file, const struct board_seat *seat) MUST_USE;
+/* The supervisor's: reads everything the account may, for a reload; writes the store; removes
+ * `admin_socket` (NULL: there is none). Its children inherit this and take away more. */
+int sandbox_enter_supervisor(const char *store_path, const char *admin_socket) MUST_USE;
+
+/* What this kernel can take away: bits of enum confinement. */
+unsigned sandbox_available(void);
+/* Says in the log what is confined, and what is not: one line each at most. */
+void sandbox_report(void);
 
 /* ---- the bodies of the children; each returns when `stop` is readable ---- */
 

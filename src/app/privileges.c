@@ -106,7 +106,7 @@ static int make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode, stru
 	if (mkdir(path, mode)) {
 		if (errno == EEXIST)
 			return OK;
-	} else if (!chown(path, uid, gid)) {
+	} else if ((uid == geteuid() && gid == getegid()) || !chown(path, uid, gid)) {
 		return OK;
 	}
 	diag_error(d, path, 0, "cannot create the folder: %s", strerror(errno));
@@ -136,6 +136,9 @@ static int become(const struct passwd *p, struct diag *d)
  * purpose. */
 static int drop_capabilities(struct diag *d)
 {
+	/* Who has none needs no call for it, which a service manager may have forbidden. */
+	if (capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE)
+		return OK;
 	capng_clear(CAPNG_SELECT_CAPS);
 	if (!capng_apply(CAPNG_SELECT_CAPS))
 		return OK;

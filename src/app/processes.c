@@ -76,7 +76,10 @@ int keeper_process_run(const struct settings *s, const struct board_seat *seat,
 	memcpy(settings.operator_digest, s->operator_digest, sizeof settings.operator_digest);
 	give_way_to_dns();
 	int rc = sandbox_enter(SANDBOX_KEEPER, s->conf->store_path, seat);
-	rc = rc ? rc : keeper_run(&settings);
+	if (!rc) {
+		board_serving(seat);
+		rc = keeper_run(&settings);
+	}
 	secure_wipe(settings.operator_digest, sizeof settings.operator_digest);
 	return rc;
 }
@@ -101,11 +104,13 @@ static bool serve_once(
 	return stop >= 0 && p[2].revents;
 }
 
-static int serve_until_stopped(struct api *api, struct http_server *http, struct ipc_client *client, int stop)
+static int serve_until_stopped(struct api *api, struct http_server *http, struct ipc_client *client,
+	const struct board_seat *seat, int stop)
 {
 	int rc = OK;
 	while (!rc && !serve_once(api, http, client, stop, &rc))
-		;
+		if (ipc_client_greeted(client))
+			board_serving(seat);
 	http_quiesce(http);
 	int64_t end = clock_mono_ms() + API_DRAIN_MS;
 	while (!rc && http_busy(http) && clock_mono_ms() < end)
@@ -144,7 +149,7 @@ int api_process_run(const struct settings *s, const struct board_seat *seat, con
 	/* After the key was read, before the first byte from the network is. */
 	rc = sandbox_enter(SANDBOX_API, NULL, seat);
 	if (!rc)
-		rc = serve_until_stopped(api, http, client, stop);
+		rc = serve_until_stopped(api, http, client, seat, stop);
 	/* Ends what is still pending, which answers its exchange, so that the server can stop. */
 	ipc_client_free(&client);
 	api_flush(api);

@@ -79,7 +79,8 @@ static int start(const char *file, struct diag *d, int *status)
 	struct settings s = {.conf = NULL};
 	struct sockets k;
 	int lock = -1;
-	int rc = app_load(file, d, &s.conf);
+	int rc = sandbox_prepare();
+	rc = rc ? rc : app_load(file, d, &s.conf);
 	if (rc)
 		return rc;
 	rc = privileges_check_files(s.conf, d);

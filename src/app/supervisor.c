@@ -2,6 +2,7 @@
 /* The parent of all: it starts the children, starts those again that end, replaces them on SIGHUP and ends
  * them in order. It reads nothing from the network, and after the start has no privileges either; what it
  * keeps for its children are the sockets. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,12 +14,14 @@
 #include "app/supervisor.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/text.h"
 
 enum {
 	STEADY_MS = 200,      /* who lived that long is started again at once */
 	RESTART_MS = 100,     /* others after this, doubled for each quick death ... */
 	RESTART_MAX_MS = 800, /* ... up to this: a child shall be back within a second */
-	STOP_MS = 12 * 1000   /* for an orderly stop; then SIGKILL */
+	STOP_MS = 12 * 1000,  /* for an orderly stop; then SIGKILL */
+	READY_POLL_MS = 10 /* how often it is looked whether all children serve, if somebody waits for it */
 };
 
 /* ---- starting ---- */
@@ -126,6 +129,7 @@ static void begin_stop(struct supervisor *s)
 	else
 		s->stop_deadline = clock_mono_ms() + STOP_MS;
 	log_info("app", s->stopping ? "stopping at once" : "stopping");
+	notify_stopping(&s->notify);
 	s->stopping = true;
 }
 
@@ -145,7 +149,12 @@ static void report_end(const struct child *c, int status)
 {
 	char name[16];
 	child_name(c, name);
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_error("app",
+			"%s (pid %d) made a forbidden system call and was ended; starting it again. Please report "
+			"this: the kernel's log (journalctl -k, dmesg) has the call's number as \"syscall=\"",
+			name, (int)c->pid);
+	else if (WIFSIGNALED(status))
 		log_error("app", "%s (pid %d) was ended by signal %d (%s); starting it again", name,
 			(int)c->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
@@ -226,6 +235,7 @@ static int replace_children(struct supervisor *s)
 
 static void reload(struct supervisor *s)
 {
+	notify_reloading(&s->notify);
 	struct settings next = {.conf = NULL};
 	struct diag *d = diag_new();
 	int rc = d ? load_next(s, &next, d) : ERR_NOMEM;
@@ -234,6 +244,7 @@ static void reload(struct supervisor *s)
 	if (rc) {
 		log_error("app", "the new configuration is not used (%s); the old one stays in force",
 			error_text(rc));
+		notify_reload_failed(&s->notify, "The new configuration is bad; the old one stays in force");
 		settings_free(&next);
 	} else {
 		struct settings old = s->settings;
@@ -269,13 +280,37 @@ static int next_wait(const struct supervisor *s)
 	return wait < 0 ? 0 : (int)wait;
 }
 
+static bool all_serve(const struct supervisor *s)
+{
+	for (const struct child *c = s->children; c; c = c->next)
+		if (!c->leaving && (!c->pid || !board_serves(s->board,
+						       child_place(s, c->role, c->index, c->generation))))
+			return false;
+	return true;
+}
+
+/* Says what there is to say to the service manager. Returns how long to wait until there may be more. */
+static int keep_informed(struct supervisor *s, int wait)
+{
+	char status[128];
+	if (s->notify.fd < 0)
+		return wait;
+	if (!s->notify.ready && all_serve(s) &&
+		!text_format(status, sizeof status, "Serving %zu zone%s", s->settings.conf->zone_count,
+			s->settings.conf->zone_count == 1 ? "" : "s"))
+		notify_ready(&s->notify, status);
+	if (!s->notify.ready && wait > READY_POLL_MS)
+		wait = READY_POLL_MS;
+	return (int)notify_alive(&s->notify, clock_mono_ms(), wait);
+}
+
 static void loop(struct supervisor *s)
 {
 	bool hangup = false;
 	start_due(s);
 	while (s->child_status < 0 && (!s->stopping || any_running(s))) {
 		struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
-		(void)!poll(&p, 1, next_wait(s));
+		(void)!poll(&p, 1, keep_informed(s, next_wait(s)));
 		take_signals(s, &hangup);
 		reap(s);
 		if (s->stopping) {
@@ -306,6 +341,18 @@ static int catch_signals(struct supervisor *s)
 	return s->signal_fd < 0 ? ERR_SYSTEM : OK;
 }
 
+/* As a reload cannot change these, it holds for all children, too. */
+static int confine(const struct supervisor *s)
+{
+	const struct conf *c = s->settings.conf;
+	int rc = sandbox_enter_supervisor(c->store_path, s->sockets->admin.fd < 0 ? NULL : c->admin.socket);
+	if (rc)
+		log_error("app", "cannot give up what is not needed: %s", strerror(errno));
+	else
+		sandbox_report();
+	return rc;
+}
+
 int supervisor_run(const char *file, struct settings *settings, const struct sockets *k)
 {
 	struct supervisor s = {.file = file,
@@ -317,13 +364,14 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	*settings = (struct settings){.conf = NULL};
 	log_process("supervisor");
 	int rc = catch_signals(&s);
+	notify_begin(&s.notify);
 	if (delegate_index_new(0, &s.index))
 		log_warning("app",
 			"no shared memory for the index: answers come from the store, which is slower");
 	rc = rc ? rc : counters_new(k->workers + 1, &s.counters);
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : board_new(child_places(&s), &s.board);
-	rc = rc ? rc : sandbox_enter(SANDBOX_SUPERVISOR, NULL, NULL);
+	rc = rc ? rc : confine(&s);
 	rc = rc ? rc : replace_children(&s);
 	if (!rc)
 		loop(&s);
@@ -342,6 +390,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	board_free(&s.board);
 	if (s.child_status >= 0)
 		return s.child_status;
+	notify_end(&s.notify);
 	if (s.control >= 0)
 		close(s.control);
 	if (s.signal_fd >= 0)

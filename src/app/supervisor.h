@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "app/internal.h"
+#include "app/notify.h"
 
 /* Blocked in the supervisor before it forks, so a child that has not got far yet does not die of it. */
 enum { CHILD_STOP_SIGNAL = SIGUSR1 };
@@ -35,6 +36,7 @@ struct supervisor {
 	unsigned generation;     /* of children: each reload makes one */
 	struct child *children;  /* those in service, and those that are leaving */
 	int signal_fd;
+	struct notify notify;
 	int control; /* to the running keeper; -1: none */
 	bool stopping;
 	int64_t stop_deadline;

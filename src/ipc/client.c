@@ -204,6 +204,11 @@ int ipc_client_run(struct ipc_client *c, int64_t now)
 	return flush(c) ? ERR_CLOSED : OK;
 }
 
+bool ipc_client_greeted(const struct ipc_client *c)
+{
+	return c->epoch != 0;
+}
+
 int ipc_client_fd(const struct ipc_client *c)
 {
 	return c->fd;

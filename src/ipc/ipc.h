@@ -75,5 +75,7 @@ int ipc_client_ask(
 /* Call when the descriptor is readable, and at least once a second: takes replies, ends overdue requests.
  * ERR_CLOSED: the supervisor is gone. */
 int ipc_client_run(struct ipc_client *c, int64_t now) MUST_USE;
+/* True: a keeper is there, and has its store. */
+bool ipc_client_greeted(const struct ipc_client *c);
 int ipc_client_fd(const struct ipc_client *c);
 size_t ipc_client_pending(const struct ipc_client *c);

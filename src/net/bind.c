@@ -2,6 +2,7 @@
 #include "net/net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -124,4 +125,19 @@ int net_udp_bind(const struct endpoint *e, bool shared, int *fd)
 int net_tcp_listen(const struct endpoint *e, bool shared, int *fd)
 {
 	return open_bound(e, SOCK_STREAM, shared, fd);
+}
+
+int net_adopt(const struct endpoint *e, int fd)
+{
+	struct sockaddr_storage at;
+	int type = 0, flags = fcntl(fd, F_GETFL);
+	socklen_t len = sizeof type;
+	endpoint_to_sockaddr(e, &at);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len))
+		return ERR_SYSTEM;
+	if (type == SOCK_STREAM)
+		return prepare_tcp(fd);
+	prepare_udp(fd, &at);
+	return OK;
 }

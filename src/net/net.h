@@ -18,6 +18,9 @@
 int net_udp_bind(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 int net_tcp_listen(const struct endpoint *e, bool shared, int *fd) MUST_USE;
 
+/* Prepares a socket that somebody else has bound to `e` (and has listening) as those above are. */
+int net_adopt(const struct endpoint *e, int fd) MUST_USE;
+
 /* Whether this kernel lets sockets share an endpoint. */
 bool net_can_share(void);
 
