@@ -143,12 +143,15 @@ static bool can_be_expected(const struct attempt *a)
 	return have & CONFINED_CALLS && (have & needed[a->by]) == needed[a->by];
 }
 
+/* Again what an attempt has taken away. */
 static void make_store(void)
 {
 	char path[128];
 	struct store *s;
-	assert_int_equal(store_open(dir.path, STORE_WRITE, NULL, &s), OK);
-	store_close(&s);
+	if (!can_open("data.mdb", O_RDONLY)) {
+		assert_int_equal(store_open(dir.path, STORE_WRITE, NULL, &s), OK);
+		store_close(&s);
+	}
 	snprintf(path, sizeof path, "%s/acme", dir.path);
 	assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
 	assert_true(can_open("acme/old", O_RDWR | O_CREAT));
