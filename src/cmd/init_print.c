@@ -44,7 +44,7 @@ static void print_api_name(const struct init_answers *a, FILE *to)
 	fprintf(to, "\nThe name of the API lies outside the zone; where that name is kept, set:\n\n");
 	print_addresses(host, &a->addresses, to);
 	if (a->tls == INIT_TLS_ACME)
-		fprintf(to, "\nIts certificate needs a challenge there, too: doc/operations.md says how.\n");
+		fprintf(to, "_acme-challenge.%s. 3600 IN CNAME _acme-challenge.%s.\n", host, a->zone);
 }
 
 static void print_firewall(const struct init_answers *a, FILE *to)
