@@ -61,13 +61,23 @@ static const char *type_name(enum ipc_type type)
 	return names[type] ? names[type] : "request";
 }
 
+/* One network is one source. */
+static uint64_t source_of(const struct address *client)
+{
+	uint64_t half[2];
+	const struct address network = address_network(client);
+	_Static_assert(sizeof half == sizeof network.bytes, "both halves");
+	memcpy(half, network.bytes, sizeof half);
+	return half[0] * 31 + half[1];
+}
+
 /* win-acme never looks at the status of an update: only the log tells why its order fails. */
 static void log_refusal(const struct call *c, const char *code)
 {
 	char client[ADDRESS_TEXT];
 	address_format(&c->client, client);
-	log_info("api", "%s refused: %s (client %s, key id %s)", type_name(c->type), code, client,
-		*c->key_id ? c->key_id : "-");
+	log_event_about(LOG_LEVEL_INFO, "api", source_of(&c->client), "%s refused: %s (client %s, key id %s)",
+		type_name(c->type), code, client, *c->key_id ? c->key_id : "-");
 }
 
 static unsigned retry_after(enum ipc_status status, const struct ipc_reply *reply)

@@ -135,6 +135,8 @@ static bool serve_once(const struct services *s, int stop, int *rc)
 	};
 	(void)!poll(p, sizeof p / sizeof *p, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
+	if (now / 1000 != s->board->beat / 1000)
+		log_catch_up(false);
 	s->board->beat = now;
 	*rc = ipc_client_run(s->client, now);
 	http_run(s->http, now);

@@ -293,6 +293,7 @@ static void loop(struct supervisor *s)
 		struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
 		(void)!poll(&p, 1, next_wait(s));
 		take_signals(s, &hangup);
+		log_catch_up(false);
 		reap(s);
 		if (s->stopping) {
 			stop_in_order(s);
@@ -363,5 +364,6 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	if (s.signal_fd >= 0)
 		close(s.signal_fd);
 	log_info("app", "stopped");
+	log_catch_up(true);
 	return rc ? APP_FAILED : APP_OK;
 }
