@@ -202,6 +202,7 @@ int api_new(const struct api_settings *s, struct ipc_client *client, struct api 
 	if (!a)
 		return r;
 	TAILQ_INIT(&a->held);
+	TAILQ_INIT(&a->impatient);
 	json_set_alloc_funcs(malloc, wiping_free);
 	/* Now, while /dev/urandom can be read: later jansson would take the time of day, and whoever guesses
 	 * that could send objects whose keys all collide. */

@@ -61,13 +61,23 @@ static const char *type_name(enum ipc_type type)
 	return names[type] ? names[type] : "request";
 }
 
+/* One network is one source. */
+static uint64_t source_of(const struct address *client)
+{
+	uint64_t half[2];
+	const struct address network = address_network(client);
+	_Static_assert(sizeof half == sizeof network.bytes, "both halves");
+	memcpy(half, network.bytes, sizeof half);
+	return half[0] * 31 + half[1];
+}
+
 /* win-acme never looks at the status of an update: only the log tells why its order fails. */
 static void log_refusal(const struct call *c, const char *code)
 {
 	char client[ADDRESS_TEXT];
 	address_format(&c->client, client);
-	log_info("api", "%s refused: %s (client %s, key id %s)", type_name(c->type), code, client,
-		*c->key_id ? c->key_id : "-");
+	log_event_about(LOG_LEVEL_INFO, "api", source_of(&c->client), "%s refused: %s (client %s, key id %s)",
+		type_name(c->type), code, client, *c->key_id ? c->key_id : "-");
 }
 
 static unsigned retry_after(enum ipc_status status, const struct ipc_reply *reply)
@@ -92,10 +102,28 @@ static void refuse_call(const struct call *c, const struct ipc_reply *reply)
 		reply ? reply->delay : 0);
 }
 
+/* Whoever asks how we are has a deadline, and a keeper that hangs is an answer, too. */
+int64_t call_lose_patience(struct api *a, int64_t now)
+{
+	struct call *c;
+	while ((c = TAILQ_FIRST(&a->impatient)) && c->due <= now) {
+		TAILQ_REMOVE(&a->impatient, c, impatient);
+		c->due = 0;
+		answer_refusal(
+			c->exchange, c->manner, refusal_called(c->manner, "store_unavailable"), NULL, 0);
+		c->exchange = NULL;
+	}
+	return c ? c->due : INT64_MAX;
+}
+
 static void keeper_replied(void *ctx, const struct ipc_reply *reply)
 {
 	struct call *c = ctx;
-	if (reply && reply->status == IPC_OK && reply->type == c->type)
+	if (c->due)
+		TAILQ_REMOVE(&c->api->impatient, c, impatient);
+	if (!c->exchange)
+		log_debug("api", "the keeper answered too late");
+	else if (reply && reply->status == IPC_OK && reply->type == c->type)
 		c->success(c, reply);
 	else
 		refuse_call(c, reply);
@@ -110,8 +138,13 @@ void call_ask(struct call *c, struct ipc_request *q)
 		memcpy(c->secret, q->secret, sizeof c->secret);
 	int r = ipc_client_ask(c->api->client, q, clock_mono_ms(), keeper_replied, c);
 	secure_wipe(q, sizeof *q);
-	if (r == OK)
+	if (r == OK) {
+		if (c->type == IPC_HEALTH) {
+			c->due = clock_mono_ms() + HEALTH_MS;
+			TAILQ_INSERT_TAIL(&c->api->impatient, c, impatient);
+		}
 		return;
+	}
 	const struct refusal *f = refusal_of(c->manner, r == ERR_LIMIT ? IPC_BUSY : IPC_FAILED);
 	answer_refusal(c->exchange, c->manner, f, NULL, r == ERR_LIMIT ? 1 : 0);
 	call_free(c);

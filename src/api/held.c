@@ -57,7 +57,7 @@ static void let_go(struct api *a, struct held *h)
 
 int64_t api_run(struct api *a, int64_t now)
 {
-	int64_t next = INT64_MAX;
+	int64_t next = call_lose_patience(a, now);
 	struct held *after;
 	for (struct held *h = TAILQ_FIRST(&a->held); h; h = after) {
 		after = TAILQ_NEXT(h, next);

@@ -12,7 +12,8 @@ enum {
 	BASE_PATH_MAX = 255,
 	PARAMS_MAX = 2,
 	DOMAINS_MAX = 8,
-	VALUE_LEN = 43, /* base64url of a SHA-256 digest, RFC 8555 section 8.4 */
+	VALUE_LEN = 43,   /* base64url of a SHA-256 digest, RFC 8555 section 8.4 */
+	HEALTH_MS = 3000, /* for the keeper to answer */
 	HELD_MAX = 256,
 	HELD_PER_NETWORK = 4
 };
@@ -32,6 +33,8 @@ struct api {
 	size_t held_count;
 	const char *(*problem)(void *ctx);
 	void *problem_ctx;
+	TAILQ_HEAD(call_list, call)
+	impatient; /* questions with a deadline of their own, the first one first */
 };
 
 /* What an outcome is over HTTP. */
@@ -107,10 +110,12 @@ typedef void call_success(struct call *c, const struct ipc_reply *reply);
 /* A question under way. */
 struct call {
 	struct api *api;
-	struct http_exchange *exchange;
+	struct http_exchange *exchange; /* NULL: has been answered */
 	const struct base_path *base;
 	enum manner manner;
 	call_success *success;
+	TAILQ_ENTRY(call) impatient;
+	int64_t due; /* 0: as long as the keeper is asked at all */
 	enum ipc_type type;
 	struct address client;
 	char key_id[IPC_CREDENTIAL_MAX + 1];
@@ -129,6 +134,8 @@ void call_free(struct call *c);
 /* Asks, and answers when the keeper has replied; what is not IPC_OK is answered there. Takes `c` over and
  * wipes *q. */
 void call_ask(struct call *c, struct ipc_request *q);
+/* Answers those that have waited long enough. Returns when the next is due. */
+int64_t call_lose_patience(struct api *a, int64_t now);
 /* The usual: no options. Wipes *q. */
 void ask(const struct context *c, struct ipc_request *q, call_success *success);
 

@@ -266,6 +266,7 @@ static int run_child(struct supervisor *s, const struct child *c, struct inherit
 	int rc = run_body(s, c, in);
 	if (rc)
 		log_error("app", "%s ends: %s", name, error_text(rc));
+	log_catch_up(true);
 	return rc ? APP_FAILED : APP_OK;
 }
 

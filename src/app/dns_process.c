@@ -196,6 +196,7 @@ static void look_at_myself(void *ctx, int64_t now)
 		p->board->since = clock_wall_ms();
 	p->board->state = state;
 	p->board->beat = now;
+	log_catch_up(false);
 }
 
 static int serve(struct dns_process *p, const struct dns_sockets *k, int stop)

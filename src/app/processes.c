@@ -153,6 +153,8 @@ static bool serve_once(struct api_process *p, int stop, int *rc)
 	};
 	(void)!poll(fds, sizeof fds / sizeof *fds, wait); /* interrupted or not: look at everything */
 	int64_t now = clock_mono_ms();
+	if (now / 1000 != p->board->beat / 1000)
+		log_catch_up(false);
 	p->board->beat = now;
 	if (fds[3].revents && !own_take_newer(&p->own, p->tls))
 		p->own.line = -1;

@@ -360,6 +360,7 @@ static void loop(struct supervisor *s)
 			{.fd = s->signal_fd, .events = POLLIN}, {.fd = agent_line(s), .events = POLLIN}};
 		(void)!poll(p, 2, keep_informed(s, next_wait(s)));
 		take_signals(s, &hangup);
+		log_catch_up(false);
 		reap(s);
 		if (s->stopping) {
 			stop_in_order(s);
@@ -457,5 +458,6 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	if (s.signal_fd >= 0)
 		close(s.signal_fd);
 	log_info("app", "stopped");
+	log_catch_up(true);
 	return rc ? APP_FAILED : APP_OK;
 }

@@ -15,9 +15,9 @@ static const char usage[] =
 	"\n" ADMIN_USAGE_CONFIG "      --json         for programs\n"
 	"  -h, --help         this text\n"
 	"\n"
-	"Exit status: 0 when all is well; 1 when there is no answer, or something is wrong:\n"
-	"the store cannot be written, a process is missing or stuck, or the certificate of\n"
-	"the API is about to expire; 2 for a wrong option or configuration.\n";
+	"Exit status: 0 when all is well; 1 when there is no answer or something is wrong\n"
+	"(the store cannot be written, a process is missing or stuck, the certificate of\n"
+	"the API is about to expire); 2 for a wrong option or configuration.\n";
 
 static void print_size(uint64_t bytes)
 {

@@ -3,6 +3,7 @@
 
 #include "delegate/index.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 enum {
 	MEASURE_MS = 1000,
@@ -105,6 +106,7 @@ void gauges_turn(struct gauges *g, const struct court *c)
 	if (mono < g->next)
 		return;
 	g->next = mono + MEASURE_MS;
+	log_catch_up(false);
 	j->counters->started = j->started;
 	j->counters->waiting_bcrypt = j->waiting_bcrypt;
 	take_index(j);
