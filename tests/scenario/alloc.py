@@ -105,7 +105,7 @@ class Lab:
             self.known.add(txt)
         self.http(401, "POST", "/update", json.dumps({"subdomain": self.account["subdomain"], "txt": value()}),
                   harness.credentials(dict(self.account, password="x" * 40)))
-        self.http(400, "POST", "/update", "{", harness.credentials(self.account))
+        self.http(400, "POST", "/v1/delegates", "{", bearer)
         self.http(201, "POST", "/register")
         self.http(200, "GET", "/v1/health", headers=bearer)
         self.http(200, "GET", "/v1/delegates", headers=bearer)
