@@ -82,6 +82,8 @@ static int find_socket(struct app_admin *a, const char *file, const char *path)
 		rc = file ? conf_load(file, d, &a->conf) : conf_local(d, &a->conf);
 	if (d && rc)
 		diag_print(d, stderr);
+	if (rc && (!d || !diag_errors(d)))
+		fprintf(stderr, "cannot ask the server: %s\n", error_text(rc));
 	diag_free(&d);
 	if (rc)
 		return rc;

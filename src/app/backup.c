@@ -217,6 +217,8 @@ int app_backup(const char *file, const char *output)
 		rc = standard ? write_backup(&b, STDOUT_FILENO) : backup_to_file(&b, output);
 	if (c)
 		explain(&b, standard ? "standard output" : output, standard, rc);
+	else if (rc && (!b.d || !diag_errors(b.d)))
+		fprintf(stderr, "cannot back up: %s\n", error_text(rc));
 	if (b.d)
 		diag_print(b.d, stderr);
 	if (b.stop >= 0)

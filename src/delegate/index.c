@@ -62,6 +62,44 @@ int delegate_index_find(
 												: ERR_AGAIN;
 }
 
+/* Of a record that does not fit: in place of a value, so that what the store says of it later can be told
+ * from what it said then. */
+static void digest_of(
+	const struct delegate_index *x, const void *record, size_t len, char out[static DELEGATE_VALUE_LEN])
+{
+	char hex[2 * sizeof(struct hash128) + 1];
+	struct hash128 h = hash_128(&x->header->key, record, len);
+	text_hex((const uint8_t *)&h, sizeof h, hex);
+	memset(out, 0, DELEGATE_VALUE_LEN);
+	memcpy(out, hex, sizeof hex);
+}
+
+static bool shows(const struct delegate_index *x, uint64_t generation, uint64_t version)
+{
+	return generation_of(x) == generation && !(generation & 1) &&
+	       !__atomic_load_n(&x->header->busy, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&x->header->version, __ATOMIC_ACQUIRE) == version;
+}
+
+bool delegate_index_doubts(
+	const struct delegate_index *x, struct hash128 name, uint64_t version, const void *record, size_t len)
+{
+	char digest[DELEGATE_VALUE_LEN];
+	struct delegate_values known = {.count = 0};
+	uint64_t generation = generation_of(x);
+	if (!shows(x, generation, version))
+		return false;
+	struct index_levels l = read_levels(x);
+	uint64_t flags = index_get_name(x, l.name_bits, name_slot(name)) & NAME_FLAGS;
+	if (flags != (NAME_ASK_STORE | NAME_HAS_VALUES) || index_get_values(x, &l, name, INT64_MIN, &known) ||
+		known.count != 1)
+		return false;
+	digest_of(x, record, len, digest);
+	bool other = memcmp(known.rdata[0] + 1, digest, sizeof digest) != 0;
+	atomic_thread_fence(memory_order_acquire);
+	return other && shows(x, generation, version);
+}
+
 /* ---- writing ---- */
 
 bool delegate_index_is_at(const struct delegate_index *x, uint64_t version)
@@ -90,7 +128,13 @@ static int put(
 	rc = delegate_record_decode(record, len, set, NULL);
 	if (rc == ERR_NOTFOUND && !index_has_name(x, name_slot(name)))
 		return OK;
-	if (rc || set->count > INDEX_VALUES) {
+	if (!rc && set->count > INDEX_VALUES) {
+		set->count = 1;
+		set->values[0].expiry = INT64_MAX;
+		digest_of(x, record, len, set->values[0].text);
+		index_put_values(x, name, set);
+		index_put_name(x, name_slot(name), NAME_ASK_STORE | NAME_HAS_VALUES);
+	} else if (rc) {
 		index_put_name(x, name_slot(name), NAME_ASK_STORE);
 		index_put_values(x, name, &none);
 	} else if (!set->count) {

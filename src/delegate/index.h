@@ -42,6 +42,12 @@ void delegate_index_prefetch(const struct delegate_index *x, struct hash128 name
 int delegate_index_find(const struct delegate_index *x, struct hash128 name, int64_t now,
 	struct delegate_values *out) MUST_USE;
 
+/* True: the store at commit `version` has another record under that name than what it says now (len 0:
+ * nothing), so what it says is damaged. Of names that the store is asked for because they have too many
+ * values; of others, and whenever it is not sure, false. */
+bool delegate_index_doubts(const struct delegate_index *x, struct hash128 name, uint64_t version,
+	const void *record, size_t len);
+
 /* ---- writing ---- */
 
 /* True: it holds what the store held at commit `version` and can stay in service. */

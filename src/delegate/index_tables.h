@@ -24,7 +24,9 @@ enum { INDEX_LINE = 64, NAME_SLOTS = 8, VALUE_WORDS = 16, INDEX_VALUES = 2 };
 
 enum {
 	NAME_HAS_VALUES = 1, /* look into the other table */
-	NAME_ASK_STORE = 2,  /* more values than fit there, or deleted, or its record is damaged */
+	/* Deleted, or its record is damaged; with the flag above: more values than fit there, and in their
+	 * place is a digest of the record. */
+	NAME_ASK_STORE = 2,
 	NAME_FLAGS = 3
 };
 

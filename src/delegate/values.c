@@ -98,25 +98,32 @@ void delegate_add_value(struct delegate_values *v, const char text[static DELEGA
 	memcpy(rdata + 1, text, DELEGATE_VALUE_LEN);
 }
 
-int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
-	int64_t now, struct delegate_values *out)
+/* `record` is what the store has; *len 0: nothing. */
+static int read_record(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out, uint8_t record[static NAME_RECORD_MAX], size_t *len)
 {
 	struct delegate_key key;
-	uint8_t record[NAME_RECORD_MAX];
 	struct delegate_value_set set;
-	size_t len;
-	out->count = 0;
+	out->count = *len = 0;
 	if (delegate_key_make(zone, label, label_len, &key))
 		return ERR_NOTFOUND;
-	int rc = store_snapshot_get(v, STORE_NAMES, key.bytes, key.len, record, sizeof record, &len);
+	int rc = store_snapshot_get(v, STORE_NAMES, key.bytes, key.len, record, NAME_RECORD_MAX, len);
 	if (!rc)
-		rc = delegate_record_decode(record, len, &set, NULL);
+		rc = delegate_record_decode(record, *len, &set, NULL);
 	if (rc)
 		return rc == ERR_NOTFOUND ? rc : ERR_STORE;
 	for (size_t i = 0; i < set.count; i++)
 		if (set.values[i].expiry > now)
 			delegate_add_value(out, set.values[i].text);
 	return OK;
+}
+
+int delegate_read(struct store_snapshot *v, uint16_t zone, const uint8_t *label, size_t label_len,
+	int64_t now, struct delegate_values *out)
+{
+	uint8_t record[NAME_RECORD_MAX];
+	size_t len;
+	return read_record(v, zone, label, label_len, now, out, record, &len);
 }
 
 void delegate_name_make(const struct delegate_source *s, uint16_t zone, const uint8_t *label, size_t len,
@@ -139,7 +146,18 @@ int delegate_lookup(const struct delegate_source *s, const struct delegate_name 
 	if (rc != ERR_AGAIN)
 		return rc;
 	struct store_snapshot *v = s->pin(s->ctx);
-	return v ? delegate_read(v, n->zone, n->label, n->len, now, out) : ERR_STORE;
+	if (!v)
+		return ERR_STORE;
+	uint8_t record[NAME_RECORD_MAX];
+	size_t len;
+	rc = read_record(v, n->zone, n->label, n->len, now, out, record, &len);
+	/* Of an older commit, or misled: damage that no checksum of a record shows. */
+	if ((!rc || rc == ERR_NOTFOUND) && s->index &&
+		delegate_index_doubts(s->index, n->hash, store_snapshot_version(v), record, len)) {
+		out->count = 0;
+		return ERR_STORE;
+	}
+	return rc;
 }
 
 /* A delegate whose values are about to change. */

@@ -118,7 +118,7 @@ static bool follow(const struct pages_meta m[2])
 
 static int read_metas(struct pages *p)
 {
-	struct pages_meta m[2];
+	struct pages_meta *m = p->metas;
 	struct page_head head;
 	uint8_t page[2][sizeof head + sizeof *m];
 	for (int tries = 0;; tries++) {
@@ -174,8 +174,20 @@ int pages_open(struct pages *p, const char *file)
 	return rc ? rc : allocate(p);
 }
 
+/* Of the commit that is pinned. A writer may have made the next one meanwhile, but for two it is quick. */
+static bool take_pinned(struct pages *p, size_t commit)
+{
+	struct pages_meta before = p->metas[commit & 1];
+	if (before.commit != commit || read_metas(p) ||
+		memcmp(&before, &p->metas[commit & 1], sizeof before) != 0)
+		return false;
+	p->meta = before;
+	return true;
+}
+
 int pages_pin(struct pages *p, const char *folder)
 {
+	size_t first = p->meta.commit;
 	int code = mdb_env_create(&p->pin);
 	if (code)
 		return ERR_NOMEM;
@@ -190,13 +202,18 @@ int pages_pin(struct pages *p, const char *folder)
 		int rc = read_metas(p);
 		if (rc)
 			return rc;
-		if (mdb_txn_id(p->pin_txn) == p->meta.commit) {
+		if (take_pinned(p, mdb_txn_id(p->pin_txn))) {
 			free(p->seen);
 			return allocate(p);
 		}
 		mdb_txn_abort(p->pin_txn);
 		p->pin_txn = NULL;
+		clock_sleep_us(500);
 	}
+	if (p->problems)
+		return ERR_STORE;
+	if (p->meta.commit != first) /* somebody writes, faster than we look */
+		return ERR_BUSY;
 	pages_problem(p, "the newest commit is not the one that readers of the store are told of");
 	return ERR_STORE;
 }

@@ -37,7 +37,8 @@ struct pages {
 	size_t size; /* of a page */
 	uint64_t file;
 	struct pages_meta meta; /* of the newest commit */
-	uint8_t *seen;          /* a bit for each page that something refers to */
+	struct pages_meta metas[2];
+	uint8_t *seen; /* a bit for each page that something refers to */
 	uint8_t *level[PAGES_TREE_LEVELS];
 	uint8_t *large; /* a record with pages of its own */
 	size_t large_cap;

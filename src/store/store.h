@@ -104,7 +104,7 @@ struct store_checked {
 };
 /* OK: all is well. ERR_STORE: it is damaged; all that is was said. ERR_AGAIN: no patience any more, and
  * nothing wrong so far. ERR_CLOSED: go_on() said so. ERR_NOTFOUND: there is no store. ERR_FORMAT: of a newer
- * version. ERR_SYSTEM: errno says why it cannot be read. ERR_NOMEM. */
+ * version. ERR_SYSTEM: errno says why it cannot be read. ERR_BUSY: try again. ERR_NOMEM. */
 int store_check(const struct store_check *c, struct store_checked *out) MUST_USE;
 
 /* A reusable snapshot, created released. ERR_STORE, ERR_NOMEM. */

@@ -105,10 +105,15 @@ class Lab:
             self.known.add(txt)
         self.http(401, "POST", "/update", json.dumps({"subdomain": self.account["subdomain"], "txt": value()}),
                   harness.credentials(dict(self.account, password="x" * 40)))
-        self.http(400, "POST", "/update", "{", harness.credentials(self.account))
+        key = harness.basic_credentials(self.account)
+        self.http(200, "GET", "/v1/check", headers=key)
+        self.http(200, "GET", "/v1/values", headers=key)
+        self.http(200, "GET", "/v1/keys", headers=key)
+        self.http(400, "POST", "/v1/values", "{", key)
         self.http(201, "POST", "/register")
-        self.http(200, "GET", "/v1/health", headers=bearer)
-        self.http(200, "GET", "/v1/delegates", headers=bearer)
+        for path in ("status", "delegates", "tokens", "events"):
+            self.http(200, "GET", f"/v1/admin/{path}", headers=bearer)
+        self.http(201, "POST", "/v1/admin/tokens", "{}", bearer)
         self.http(404, "GET", "/nothing")
 
     def commands(self):

@@ -9,7 +9,7 @@ top = pathlib.Path("/tmp/damage-fx")/name; shutil.rmtree(top, ignore_errors=True
 dns: {{listen: ["127.0.0.1:26353"], workers: 1}}
 api: {{listen: ["127.0.0.1:29080"], url: "http://127.0.0.1:29080", tls: {{mode: "off"}}, registration: {{mode: open, per_address_per_hour: 0, per_day: 0}}}}
 store: {{path: {top}/store}}
-user: root
+
 """ )
 import hashlib, secrets, uuid
 accounts=[]; lines=[]
