@@ -32,6 +32,13 @@ struct store {
 /* Maps an errno or MDB_* code to an error of the store's contract. */
 int store_map_error(int code);
 
+/* Writes the two meta pages as they are read, and syncs; whoever calls holds the writers' lock. A sync or a
+ * synced write that failed leaves unknown which of the two commits they name is on the disk: what is read and
+ * counts as written need not be there, and what was to be undone may be. A later commit would write over
+ * pages that the disk's newest commit needs, and a power cut before it is complete would leave a damaged
+ * store. An errno or MDB_* code. */
+int store_metas_write_again(MDB_env *env);
+
 /* Reading a mapped page can fail only by SIGBUS, and LMDB meets damage with an assertion. Between STORE_GUARD
  * and store_guard_end() both come back here as a non-zero return of STORE_GUARD instead of ending the
  * process:

@@ -210,15 +210,18 @@ static int open_environment(struct store *s, const char *path, enum store_mode m
 
 /* A writer that died in the middle has left LMDB's lock, and the number of its last commit, which that of the
  * file need not be: the file may have been put there since. Whoever takes the lock next repairs both, and
- * until then a snapshot has the wrong number, and even the wrong one of the two newest states. */
+ * until then a snapshot has the wrong number, and even the wrong one of the two newest states. Then disk and
+ * memory are made to agree on which commit is the newest. */
 static int settle(struct store *s, const char *path, struct diag *why)
 {
 	MDB_txn *txn;
 	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (!code) {
+		code = store_metas_write_again(s->env);
+		mdb_txn_abort(txn);
+	}
 	if (code)
 		explain(why, path, code);
-	else
-		mdb_txn_abort(txn);
 	return store_map_error(code);
 }
 

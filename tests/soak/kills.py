@@ -13,9 +13,19 @@ from figures import Figures
 BACK = 1.0  # seconds for a child to be there again
 
 
+def kill(pid):
+    """False: it had ended by itself, after a reload or with its parent."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+
+
 def kill_child(server, rng):
     role, pid = rng.choice(sorted(server.children().items()))
-    os.kill(pid, signal.SIGKILL)
+    while not kill(pid):
+        role, pid = rng.choice(sorted(server.children().items()))
     harness.poll(lambda: server.children().get(role) not in (None, pid), 10 * BACK, f"{role} started again")
     return role
 
@@ -26,7 +36,7 @@ def end_all(server, rng=random):
     children = list(server.children().values())
     rng.shuffle(children)
     for pid in children:
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
     server.process.kill()
     server.process.wait()
     harness.poll(lambda: not any(harness.is_alive(p) for p in children), 10, "everybody ended")
