@@ -217,7 +217,8 @@ static int settle(struct store *s, const char *path, struct diag *why)
 	MDB_txn *txn;
 	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (!code) {
-		code = store_metas_write_again(s->env);
+		/* A disk that refuses it can still be read; then it is tried again by whoever writes. */
+		s->unsettled = store_metas_write_again(s->env) != 0;
 		mdb_txn_abort(txn);
 	}
 	if (code)
@@ -238,7 +239,7 @@ static int open_guarded(struct store *s, const char *path, enum store_mode mode,
 	rc = mode == STORE_WRITE ? settle(s, path, why) : OK;
 	rc = rc ? rc : open_existing(s, path, why, &format);
 	if (mode == STORE_WRITE && (rc == ERR_NOTFOUND || (!rc && format < FORMAT)))
-		rc = create_tables(s, path, why);
+		rc = rc || !s->unsettled ? create_tables(s, path, why) : ERR_FULL;
 	store_guard_end();
 	return rc;
 }

@@ -193,6 +193,16 @@ bool store_txn_writes(const struct store_txn *t)
 	return t->writes;
 }
 
+/* See store_metas_write_again(): until that has succeeded once, no page is written. */
+static int settle_first(struct store_txn *t)
+{
+	struct store *s = t->store;
+	if (!t->writes || !s->unsettled)
+		return OK;
+	s->unsettled = store_metas_write_again(s->env) != 0;
+	return s->unsettled ? t->failed = ERR_FULL : OK;
+}
+
 int store_txn_commit(struct store_txn **handle)
 {
 	struct store_txn *t = *handle;
@@ -206,7 +216,11 @@ int store_txn_commit(struct store_txn **handle)
 		return abandon(t);
 	MDB_txn *txn = t->txn;
 	t->txn = NULL; /* gone whatever commit returns */
-	int rc = stick(t, mdb_txn_commit(txn));
+	int rc = settle_first(t);
+	if (rc)
+		mdb_txn_abort(txn);
+	else
+		rc = stick(t, mdb_txn_commit(txn));
 	store_guard_end();
 	return rc;
 }

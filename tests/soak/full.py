@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk is full, or becomes read-only after an error, under load: updates are refused and say so, DNS goes on, and when there is room
-again all is well within five seconds. Backup and import on a full disk fail in good order and harm nothing."""
+"""The disk is full, or becomes read-only after an error, under load: updates are refused and say so, DNS goes on, and when
+there is room again all is well within five seconds. Backup and import on a full disk fail in good order and harm nothing."""
 
 import json
 import random
