@@ -29,6 +29,11 @@ interop: all
 	@scripts/install-deps interop
 	@tests/interop/newest
 
+# Faults in loops, an hour and a half; SHORT=1: what `make test` runs of them. OPTIONS: see tests/soak/README.md.
+soak: all
+	@scripts/install-deps build test
+	@tests/soak/run $(if $(SHORT),--quick) $(OPTIONS) $(BUILD)/acme-delegate
+
 bench: all
 	@scripts/install-deps build bench
 	@bench/run
@@ -50,4 +55,4 @@ format:
 clean:
 	@rm -rf $(BUILD) $(ASAN) build-fuzz build-deb
 
-.PHONY: all demo test interop bench deb fuzz install format clean
+.PHONY: all demo test interop soak bench deb fuzz install format clean

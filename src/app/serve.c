@@ -10,7 +10,10 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { DESCRIPTORS = 4096 }; /* per process, besides DNS connections: the api's, and room to spare */
+enum {
+	DESCRIPTORS = 4096,  /* per process, besides DNS connections: the api's, and room to spare */
+	DESCRIPTORS_MIN = 64 /* with fewer it cannot even look at all it has: poll(2), EINVAL */
+};
 
 static void announce(const struct settings *s, const struct sockets *k)
 {
@@ -45,15 +48,22 @@ static void announce(const struct settings *s, const struct sockets *k)
 
 /* The api alone takes 2000 connections, and the usual soft limit is 1024 descriptors. With fewer than it
  * wants a process serves fewer connections at once. */
-static void raise_descriptor_limit(const struct conf *c)
+static int raise_descriptor_limit(const struct conf *c, struct diag *d)
 {
 	rlim_t wanted = DESCRIPTORS + (rlim_t)c->dns.tcp_connections;
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
+		return ERR_SYSTEM;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_warning("app", "cannot raise the limit of open files: %s", strerror(errno));
+	if (limit.rlim_cur >= DESCRIPTORS_MIN)
+		return OK;
+	diag_error(d, NULL, 0,
+		"at most %llu files may be open, and at least %d are needed; raise the limit (ulimit -n, "
+		"or LimitNOFILE= of systemd)",
+		(unsigned long long)limit.rlim_cur, DESCRIPTORS_MIN);
+	return ERR_LIMIT;
 }
 
 /* What a person who started it without a configuration wants to know. */
@@ -94,8 +104,8 @@ static int start(const char *file, struct diag *d, int *status)
 	if (rc)
 		goto free_settings;
 	log_setup(s.conf->log_level, s.conf->log_format);
-	raise_descriptor_limit(s.conf);
-	rc = sockets_bind(s.conf, d, &k);
+	rc = raise_descriptor_limit(s.conf, d);
+	rc = rc ? rc : sockets_bind(s.conf, d, &k);
 	if (rc)
 		goto free_settings;
 	rc = privileges_drop(s.conf, d);

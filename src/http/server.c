@@ -72,8 +72,7 @@ static struct connection *most_expendable(const struct http_server *s)
 	return found;
 }
 
-/* ERR_AGAIN: nobody waits, or that one was lost. ERR_LIMIT: no descriptors left; try again with the next
- * sweep. */
+/* ERR_AGAIN: nobody waits, or that one was lost. ERR_LIMIT: no descriptors left. */
 static int MUST_USE accept_one(struct http_server *s, struct listener *l)
 {
 	struct sockaddr_storage sa;
@@ -97,8 +96,13 @@ static void accept_waiting(struct http_server *s, struct listener *l)
 		bool full = s->connection_count >= s->limit;
 		struct connection *leaves = full ? most_expendable(s) : NULL;
 		int r = full && !leaves ? ERR_LIMIT : accept_one(s, l);
+		if (r == ERR_LIMIT && !full && (leaves = most_expendable(s))) {
+			s->counters->evicted++;
+			connection_free(leaves); /* its descriptor is for the next */
+			continue;
+		}
 		s->counters->starved += r == ERR_LIMIT;
-		if (r == ERR_LIMIT)
+		if (r == ERR_LIMIT)                /* try again with the next sweep */
 			watch_listeners(s, false); /* else epoll would report them without end */
 		if (r)
 			return;

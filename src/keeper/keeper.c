@@ -2,6 +2,7 @@
 /* The loop: what has arrived becomes one transaction, and then answers. */
 #include "keeper/keeper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct keeper {
 	int64_t next_open, next_sweep, next_probe;
 	int64_t written; /* when a commit last succeeded that wrote */
 	struct gauges gauges;
+	int64_t next_accept; /* at the admin socket: not before */
 	int64_t next_commit; /* microseconds: not before */
 	bool open_failed;    /* said once, not every second */
 	bool audit_open,
@@ -70,25 +72,34 @@ static void add_channel(struct keeper *k, int fd, bool agent)
 		say_hello(k, added);
 }
 
-/* Takes the sockets of new askers from the supervisor. ERR_CLOSED: the supervisor is gone. */
+/* Takes the sockets of new askers from the supervisor. ERR_CLOSED: the supervisor is gone. ERR_INVALID: one
+ * was lost, because there was no descriptor left for it; a successor of this keeper inherits it. */
 static int take_channels(struct keeper *k)
 {
 	int fd, rc;
 	uint8_t kind;
-	while (!(rc = ipc_receive_channel(k->settings->control, &fd, &kind)) || rc == ERR_INVALID)
-		if (!rc)
-			add_channel(k, fd, kind == IPC_CHANNEL_AGENT);
-	return rc == ERR_AGAIN ? OK : ERR_CLOSED;
+	while (!(rc = ipc_receive_channel(k->settings->control, &fd, &kind)))
+		add_channel(k, fd, kind == IPC_CHANNEL_AGENT);
+	return rc == ERR_AGAIN ? OK : rc == ERR_INVALID ? rc : ERR_CLOSED;
+}
+
+/* Nobody can be let in for want of descriptors or memory, and whoever waits would wake us up without end. */
+static bool nothing_left(int cause)
+{
+	return cause == EMFILE || cause == ENFILE || cause == ENOBUFS || cause == ENOMEM;
 }
 
 static void take_admins(struct keeper *k)
 {
 	bool done = false;
 	for (int i = 0; i < ADMIN_ACCEPT && !done; i++) {
+		errno = 0;
 		const struct channel *added =
 			channels_accept(&k->channels, k->settings->admin, k->settings->admin_group, &done);
 		if (added)
 			say_hello(k, added);
+		else if (done && nothing_left(errno))
+			k->next_accept = clock_mono_ms() + SWEEP_MS;
 	}
 }
 
@@ -316,7 +327,8 @@ static bool wait_for_work(struct keeper *k, int *rc)
 	channels_watch(&k->channels, p);
 	p[CONTROL] = (struct pollfd){.fd = k->settings->control, .events = POLLIN};
 	p[STOP] = (struct pollfd){.fd = k->settings->stop, .events = POLLIN};
-	p[ADMIN] = (struct pollfd){.fd = k->settings->admin, .events = POLLIN};
+	bool closed = clock_mono_ms() < k->next_accept;
+	p[ADMIN] = (struct pollfd){.fd = closed ? -1 : k->settings->admin, .events = POLLIN};
 	p[VERIFIER] = (struct pollfd){.fd = verifier_fd(k->court.verifier), .events = POLLIN};
 	if (poll(p, ALL, patience(k)) < 0)
 		return false;

@@ -50,6 +50,7 @@ struct store {
 	MDB_env *env;
 	MDB_txn *opening; /* under way while the store is being opened */
 	bool abandoned;   /* a write transaction was left in the middle */
+	bool unsettled;   /* the meta pages could not be written again: no commit before they are */
 	MDB_dbi tables[STORE_TABLES];
 	bool absent[STORE_TABLES]; /* in a store of an older format that is only read: as if empty */
 	bool migrated;             /* every record has a seal: seen once, it stays so */

@@ -205,7 +205,8 @@ static int settle(struct store *s, const char *path, struct diag *why)
 	MDB_txn *txn;
 	int code = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (!code) {
-		code = store_metas_write_again(s->env);
+		/* A disk that refuses it can still be read; then it is tried again by whoever writes. */
+		s->unsettled = store_metas_write_again(s->env) != 0;
 		mdb_txn_abort(txn);
 	}
 	if (code)
@@ -227,7 +228,7 @@ static int open_guarded(struct store *s, const char *path, enum store_mode mode,
 	rc = rc ? rc : open_existing(s, path, why, &format);
 	bool new = rc == ERR_NOTFOUND;
 	if (mode == STORE_WRITE && (new || (!rc && format < STORE_FORMAT)))
-		rc = create_tables(s, path, new, why);
+		rc = new || !s->unsettled ? create_tables(s, path, new, why) : ERR_FULL;
 	store_guard_end();
 	return rc;
 }

@@ -320,6 +320,16 @@ bool store_txn_writes(const struct store_txn *t)
 	return t->writes;
 }
 
+/* See store_metas_write_again(): until that has succeeded once, no page is written. */
+static int settle_first(struct store_txn *t)
+{
+	struct store *s = t->store;
+	if (!t->writes || !s->unsettled)
+		return OK;
+	s->unsettled = store_metas_write_again(s->env) != 0;
+	return s->unsettled ? t->failed = ERR_FULL : OK;
+}
+
 int store_txn_commit(struct store_txn **handle)
 {
 	struct store_txn *t = *handle;
@@ -331,7 +341,8 @@ int store_txn_commit(struct store_txn **handle)
 	}
 	if (STORE_GUARD())
 		return abandon(t);
-	int rc = stick(t, t->writes ? write_sums(t) : 0);
+	int rc = settle_first(t);
+	rc = rc ? rc : stick(t, t->writes ? write_sums(t) : 0);
 	if (rc) {
 		store_guard_end();
 		store_txn_abort(&t);

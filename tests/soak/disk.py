@@ -11,9 +11,10 @@
 import concurrent.futures
 import os
 import random
-import signal
 import struct
 import time
+
+import dns.exception
 
 from checker import SILENCE_MAX, Load, Violation, harness
 from figures import Figures
@@ -144,6 +145,8 @@ def cuts(o):
         f.note = f"{errors} writes and syncs failed; {stale} pages were not on the disk at the cuts"
         if f.faults and not (errors and stale):
             raise Violation(f"this disk is too good: {f.note}")
+        if f.silence > SILENCE_MAX * o.slack:
+            raise Violation(f"DNS was silent for {f.silence:.2f} s")
         harness.assert_clean(server.stderr())
         server.stop()
     finally:
@@ -262,6 +265,35 @@ def unlucky(disk, f):
         script.judge("and later")
 
 
+def starts_on_a_failing_disk(disk, f):
+    """What can be read is served; updates follow when the disk can write again."""
+    server = disk.shim.server(dns={"workers": 1}, zone={"max_values": 32})
+    with server.running():
+        script = Script(server)
+        server.stop()
+        disk.fail(1, EIO, 1, SYNC)
+        server.launch()
+        harness.poll(lambda: answers(server, script), 10, "DNS from a disk that does not write")
+        script.judge("on a disk that does not write")
+        if status_of(server, lambda: server.update(script.accounts[0], harness.value())) not in (0, 500, 503):
+            raise Violation("an update on a disk that does not write")
+        harness.poll(lambda: status_of(server, lambda: server.http("GET", "/health")) == 503, 5, "health says so")
+        f.faults += disk.get("failed")
+        disk.heal()
+        harness.poll(lambda: status_of(server, lambda: server.http("GET", "/health")) == 200, 5, "health again")
+        script.doubtful[0] |= set(server.values(script.accounts[0]))
+        script.play()
+        script.judge("after the disk has recovered")
+
+
+def answers(server, script):
+    try:
+        server.values(script.accounts[0], timeout=1)
+        return True
+    except (OSError, AssertionError, EOFError, dns.exception.DNSException):
+        return False
+
+
 def nth(o):
     rng = random.Random(o.seed)
     f = Figures("N-th call fails")
@@ -284,6 +316,7 @@ def nth(o):
     disk = VolatileDisk(rng)
     try:
         unlucky(disk, f)
+        starts_on_a_failing_disk(disk, f)
     finally:
         disk.close()
     f.note = f"N went up to {', '.join(map(str, reached))}"

@@ -10,7 +10,7 @@ import tempfile
 
 from checker import harness
 
-CLONE_NEWNS, MS_RDONLY, MS_REMOUNT, MS_REC, MS_PRIVATE, MNT_DETACH = 0x00020000, 1, 32, 0x4000, 1 << 18, 2
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH = 0x00020000, 0x4000, 1 << 18, 2
 MEGABYTES = {"xfs": 320, "ext4": 64}  # mkfs.xfs makes none below 300
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,14 +36,14 @@ def own_mounts():
 class Disk:
     """A filesystem in an image behind a loop device, or a tmpfs. `folder` is the server's."""
 
-    def __init__(self, kind, megabytes=None):
+    def __init__(self, kind, megabytes=None, options=None):
         own_mounts()
         self.kind = kind
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="acme-delegate-disk-"))
         self.base.chmod(0o755)
         self.folder, self.image = self.base / "mount", self.base / "image"
         self.folder.mkdir()
-        self.mounted = False
+        self.mounted, self.options = False, ",".join(["loop", *([options] if options else [])])
         self.megabytes = megabytes or MEGABYTES.get(kind, 4)
         try:
             if kind != "tmpfs":
@@ -69,7 +69,7 @@ class Disk:
             checked(_libc.mount(b"tmpfs", str(self.folder).encode(), b"tmpfs", 0,
                                 f"size={self.megabytes}m,mode=755".encode()), "tmpfs")
         else:
-            self._run("mount", "-o", "loop", self.image, self.folder)
+            self._run("mount", "-o", self.options, self.image, self.folder)
         self.mounted = True
         harness.own(self.folder)
 
@@ -82,10 +82,11 @@ class Disk:
         self.unmount()
         self.mount()
 
-    def read_only(self, on):
-        """False: it is busy with writing just now."""
-        flags = MS_REMOUNT | (MS_RDONLY if on else 0)
-        return _libc.mount(b"none", str(self.folder).encode(), None, flags, None) == 0
+    def fail(self):
+        """Tells ext4 that it has met damage."""
+        device = pathlib.Path(subprocess.run(["findmnt", "-no", "SOURCE", str(self.folder)], capture_output=True, text=True,
+                                             check=True).stdout.strip()).name
+        pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("for a test\n")
 
     def __enter__(self):
         return self

@@ -26,8 +26,9 @@ def kill_child(server, rng):
     role, pid = rng.choice(sorted(server.children().items()))
     while not kill(pid):
         role, pid = rng.choice(sorted(server.children().items()))
+    begun = time.monotonic()
     harness.poll(lambda: server.children().get(role) not in (None, pid), 10 * BACK, f"{role} started again")
-    return role
+    return role, time.monotonic() - begun
 
 
 def end_all(server, rng=random):
@@ -47,9 +48,10 @@ def end_all(server, rng=random):
 def kill_all(server, load, rng):
     load.prober.pause()
     end_all(server, rng)
+    begun = time.monotonic()
     server.start()
     load.prober.resume()
-    return "all"
+    return "all", time.monotonic() - begun
 
 
 def run(o):
@@ -61,13 +63,14 @@ def run(o):
         server.start()
         load = Load(server, writers=o.writers)
         load.begin()
-        roles, everybody = {}, set(server.children())
+        roles, everybody, slowest = {}, set(server.children()), [0.0, 0.0]
         for number in range(o.count):
             if o.over():
                 break
             time.sleep(rng.uniform(0.0, 0.3 if o.quick else 1.0))
-            role = kill_all(server, load, rng) if number % 2 else kill_child(server, rng)
+            role, took = kill_all(server, load, rng) if number % 2 else kill_child(server, rng)
             roles[role] = roles.get(role, 0) + 1
+            slowest[role == "all"] = max(slowest[role == "all"], took)
             f.faults += 1
             if rng.random() < 0.1:
                 server.hup()
@@ -83,6 +86,7 @@ def run(o):
         lost += load.judge_served(load.floors())
         f.take(load, lost)
         f.note = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
+        f.note += f"; slowest return of a child {slowest[0]:.2f} s, of the service {slowest[1]:.2f} s"
         harness.assert_clean(server.stderr())
         if f.silence > SILENCE_MAX * o.slack:
             raise Violation(f"DNS was silent for {f.silence:.2f} s")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Preloaded by clock.py: the wall clock is ahead by so many seconds as the file named by SHIFTED_CLOCK says (8 bytes), and
- * nothing else is: what was monotonic stays so. The file is mapped when the program starts, since a sandboxed process can
- * open nothing later; libfaketime would read it at each call. */
+/* Preloaded by clock.py: the wall clock is ahead by so many seconds as the file named by SHIFTED_CLOCK says
+ * (8 bytes), and nothing else is: what was monotonic stays so. The file is mapped when the program starts,
+ * since a sandboxed process can open nothing later; libfaketime would read it at each call. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

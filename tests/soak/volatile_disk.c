@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Preloaded by disk.py: a disk with a volatile cache, and with errors on order.
  *
- * What is written to the store's file goes to the real file, where everybody reads it, as into the page cache. Into the
- * image behind the control page, the disk, it goes only when it is synced; a sync that fails leaves an arbitrary part of
- * it there, and what is not there counts as clean from then on, as on Linux. After a power cut there is the image, and of
- * what was not synced an arbitrary part. All lies in the file named by VOLATILE_DISK, which is mapped when the program
- * starts: a sandboxed process can open nothing later. */
+ * What is written to the store's file goes to the real file, where everybody reads it, as into the page
+ * cache. Into the image behind the control page, the disk, it goes only when it is synced; a sync that fails
+ * leaves an arbitrary part of it there, and what is not there counts as clean from then on, as on Linux.
+ * After a power cut there is the image, and of what was not synced an arbitrary part. All lies in the file
+ * named by VOLATILE_DISK, which is mapped when the program starts: a sandboxed process can open nothing
+ * later. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,7 +35,8 @@ struct control {
 	_Atomic int64_t kinds;
 	_Atomic int64_t seed;
 	_Atomic int64_t overflow; /* the store has become larger than the image */
-	_Atomic int64_t unlucky;  /* of failed syncs all reaches the disk but the two pages that name the newest commits */
+	_Atomic int64_t unlucky;  /* of failed syncs all reaches the disk but the two pages that name the
+				     newest commits */
 	uint8_t dirty[PAGES];
 };
 
@@ -111,7 +113,8 @@ static void written(const void *synced, off_t at, ssize_t n, bool failed)
 	} else if (!synced) {
 		memset(control->dirty + at / PAGE, 1, (size_t)((at + n - 1) / PAGE - at / PAGE + 1));
 	} else if (!failed || control->unlucky || chance(0)) {
-		memcpy(image + at, synced, (size_t)n); /* not read back: the descriptor may be one for writing only */
+		memcpy(image + at, synced,
+			(size_t)n); /* not read back: the descriptor may be one for writing only */
 	}
 }
 
@@ -121,18 +124,18 @@ static bool is_synced(int fd)
 }
 
 /* A synced write that fails has changed what is read all the same; another one has not. */
-#define WRITE_THROUGH(name, at, bytes, ...)                       \
-	do {                                                      \
-		bool synced = is_synced(fd);                      \
-		bool failed = fails(synced ? SYNCED_WRITE : WRITE); \
-		int code = errno;                                 \
-		if (failed && !synced)                            \
-			return -1;                                \
-		ssize_t n = REAL(name)(__VA_ARGS__);              \
-		written(synced ? bytes : NULL, at, n, failed);    \
-		if (failed)                                       \
-			errno = code;                             \
-		return failed ? -1 : n;                           \
+#define WRITE_THROUGH(name, at, bytes, ...)                                                                  \
+	do {                                                                                                 \
+		bool synced = is_synced(fd);                                                                 \
+		bool failed = fails(synced ? SYNCED_WRITE : WRITE);                                          \
+		int code = errno;                                                                            \
+		if (failed && !synced)                                                                       \
+			return -1;                                                                           \
+		ssize_t n = REAL(name)(__VA_ARGS__);                                                         \
+		written(synced ? bytes : NULL, at, n, failed);                                               \
+		if (failed)                                                                                  \
+			errno = code;                                                                        \
+		return failed ? -1 : n;                                                                      \
 	} while (0)
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
@@ -168,7 +171,8 @@ ssize_t writev(int fd, const struct iovec *v, int count)
 ssize_t write(int fd, const void *data, size_t len)
 {
 	struct stat st;
-	if (fd > 2 && control && control->kinds & APPEND && !fstat(fd, &st) && S_ISREG(st.st_mode) && fails(APPEND))
+	if (fd > 2 && control && control->kinds & APPEND && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+		fails(APPEND))
 		return -1;
 	return REAL(write)(fd, data, len);
 }
