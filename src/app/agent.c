@@ -3,12 +3,9 @@
  * world of its own accord, so it is trusted with little: it can set the values of one name, by asking the
  * keeper, and write its own folder. Whatever else follows from what it does is the supervisor's to look at
  * and to do. */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "acme/acme.h"
 #include "app/internal.h"
@@ -159,32 +156,6 @@ static void report(void *ctx, const struct acme_state *state)
 
 /* ---- its life ---- */
 
-/* Before the sandbox is entered, behind which only the folder and the system's own files can be read. */
-static int copy_roots(const struct conf *c, char out[static OWN_PATH])
-{
-	char buffer[4096], temporary[OWN_PATH];
-	ssize_t n = -1;
-	int rc = own_path(c, "roots.pem", out);
-	rc = rc ? rc : own_path(c, "roots.pem.new", temporary);
-	if (rc)
-		return rc;
-	int from = open(c->api.acme.ca_file, O_RDONLY | O_CLOEXEC);
-	int to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	while (from >= 0 && to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0)
-		if (write(to, buffer, (size_t)n) != n) {
-			n = -1;
-			break;
-		}
-	bool done = n == 0 && !rename(temporary, out);
-	if (!done)
-		log_error("agent", "api.tls.acme.ca_file cannot be copied to %s: %s", out, strerror(errno));
-	if (from >= 0)
-		close(from);
-	if (to >= 0)
-		close(to);
-	return done ? OK : ERR_SYSTEM;
-}
-
 /* Less patience, for tests: ACME_DELEGATE_TEST_HASTE is how many milliseconds stand for a first retry's
  * minute. */
 static struct acme_times patience(void)
@@ -202,13 +173,12 @@ static struct acme_times patience(void)
 		.request = 8000};
 }
 
-static int run(const struct settings *s, struct agent *a, const char *folder, const char *binding,
-	const char *roots, bool fresh)
+static int run(const struct settings *s, struct agent *a, const char *folder, const char *binding, bool fresh)
 {
 	const struct conf_acme *c = &s->conf->api.acme;
 	const char *const names[] = {a->host};
 	const struct acme_settings settings = {.directory = c->directory,
-		.ca_file = *roots ? roots : NULL,
+		.ca_file = c->ca_file,
 		.contact = c->contact,
 		.eab_key_id = c->eab_key_id,
 		.eab_hmac_key = *binding ? binding : NULL,
@@ -228,20 +198,18 @@ int agent_process_run(
 	const struct settings *s, const struct board_seat *seat, int channel, int line, bool fresh, int stop)
 {
 	struct agent a = {.host = s->conf->api.host, .board = seat->board, .line = line, .stop = stop};
-	char binding[BINDING_MAX], folder[OWN_PATH], roots[OWN_PATH] = "";
+	char binding[BINDING_MAX], folder[OWN_PATH];
 	struct diag *d = diag_new();
 	int rc = d ? own_load_binding(s->conf, d, binding, sizeof binding) : ERR_NOMEM;
 	if (d)
 		diag_log(d, "agent");
 	diag_free(&d);
 	rc = rc ? rc : own_path(s->conf, "", folder);
-	if (!rc && s->conf->api.acme.ca_file)
-		rc = copy_roots(s->conf, roots);
 	rc = rc ? rc : ipc_client_new(channel, &a.keeper);
 	if (rc)
 		goto out;
 	rc = sandbox_enter_agent(s->conf->store_path, s->conf->api.acme.ca_file, seat);
-	rc = rc ? rc : run(s, &a, folder, binding, roots, fresh);
+	rc = rc ? rc : run(s, &a, folder, binding, fresh);
 	ipc_client_free(&a.keeper);
 out:
 	secure_wipe(binding, sizeof binding);
