@@ -55,7 +55,8 @@ struct acme_state {
 	char error[ACME_TEXT]; /* why the last attempt failed, in plain words */
 };
 
-/* What the client needs of others. Each is called with `ctx`, from acme_run() only. */
+/* What the client needs of others. Each is called with `ctx`, from acme_run() only. One that fails because
+ * `stop` is readable is no failure. Names are in lower case. */
 struct acme_hooks {
 	void *ctx;
 	/* Publishes exactly these TXT values at _acme-challenge.<name>, none: withdraws what is there.

@@ -77,10 +77,12 @@ static int publish(struct client *c, struct proofs *all, struct proof *first)
 		values[count++] = p->value;
 		p->published = true;
 	}
-	if (c->hooks->publish(c->hooks->ctx, first->is.name, values, count))
-		return client_fail(
-			c, ERR_SYSTEM, "the value at _acme-challenge.%s cannot be published", first->is.name);
-	return OK;
+	if (c->hooks->publish(c->hooks->ctx, first->is.name, values, count) == OK)
+		return OK;
+	int rc = transport_wait(c->stop, 0);
+	return rc ? rc
+		  : client_fail(c, ERR_SYSTEM, "the value at _acme-challenge.%s cannot be published",
+			    first->is.name);
 }
 
 static void withdraw(struct client *c, struct proofs *all)

@@ -195,9 +195,10 @@ static int carry_out(struct client *c, const char *url, struct order *o)
 
 static int permit(struct client *c)
 {
-	if (c->hooks->permit(c->hooks->ctx, &c->state))
-		return client_fail(c, ERR_SYSTEM, "the CAA records could not be brought in line");
-	return OK;
+	if (c->hooks->permit(c->hooks->ctx, &c->state) == OK)
+		return OK;
+	int rc = transport_wait(c->stop, 0);
+	return rc ? rc : client_fail(c, ERR_SYSTEM, "the CAA records could not be brought in line");
 }
 
 int order_certificate(struct client *c)

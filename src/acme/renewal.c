@@ -92,19 +92,20 @@ static int ask(struct client *c, int64_t *retry)
 }
 
 /* Does the CA in the settings know this certificate? */
-static bool can_ask(const struct client *c)
+static bool is_known(const struct client *c)
 {
-	return *c->directory.renewal_info && *c->certificate.id &&
-	       strcmp(c->origin, c->settings->directory) == 0;
+	return *c->certificate.id && strcmp(c->origin, c->settings->directory) == 0;
 }
 
 int renewal_ask(struct client *c)
 {
 	int64_t retry = -1;
-	int rc = *c->directory.new_order ? OK : session_directory(c);
-	if (rc)
-		retry = c->failure.retry_after;
-	else if (can_ask(c))
+	int rc = OK;
+	if (is_known(c) && !*c->directory.new_order) {
+		rc = session_directory(c);
+		retry = rc ? c->failure.retry_after : -1;
+	}
+	if (!rc && is_known(c) && *c->directory.renewal_info)
 		rc = ask(c, &retry);
 	if (rc == ERR_CLOSED || rc == ERR_NOMEM)
 		return rc;

@@ -6,9 +6,11 @@ import contextlib
 import json
 import re
 import resource
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -509,6 +511,24 @@ def test_hooks_that_refuse(ca, client, word, error):
     assert error in one.until_failed()
     assert word == "publish" or not ca.proxy.paths("/order-plz")
     assert not ca.proxy.paths("/chalZ/")
+
+
+@pytest.mark.parametrize("word", ["publish", "permit"])
+def test_told_to_stop_in_a_hook(ca, client, folder, word):
+    """A hook that gives up because of that is nobody's failure."""
+
+    def allow(line):
+        if not line.startswith(word):
+            return True
+        assert known.wait(10)
+        one.process.send_signal(signal.SIGTERM)
+        return False
+
+    known = threading.Event()
+    one = client(allow=allow)
+    known.set()
+    assert one.wait() == 0
+    assert read_state(folder)["attempts"]["failures"] == 0 and not one.said("no certificate")
 
 
 def change_documents(ca, word, changes):
