@@ -231,8 +231,8 @@ static bool admit(enum log_level level, const char *room, const char *format, co
 	return true;
 }
 
-static void say(
-	enum log_level level, const char *room, const char *format, const uint64_t *source, va_list args)
+static void PRINTF(3, 0)
+	say(enum log_level level, const char *room, const char *format, const uint64_t *source, va_list args)
 {
 	char message[LOG_MESSAGE_MAX + 4];
 	int n = vsnprintf(message, LOG_MESSAGE_MAX + 1, format, args);
