@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +21,9 @@ enum {
 	PROBLEM = 512,      /* octets of one */
 	AGAIN_MIN_MS = 500, /* between two checks of a store that is damaged ... */
 	AGAIN_TIMES = 10,   /* ... or so many times as long as a check takes */
-	STILL_MS = 2000     /* after a death that had another cause */
+	NICE = 15,
+	UNKNOWN_MS = 10 * 1000, /* after a check that came to no result */
+	STILL_MS = 2000         /* after a death that had another cause */
 };
 
 const char damage_advice[] = "restore the last backup: \"acme-delegate restore [-c FILE] BACKUP\"";
@@ -41,7 +44,7 @@ int damage_look(const char *path, bool live, int64_t patience, struct diag *d, b
 	const struct store_check check = {
 		.path = path, .live = live, .patience = patience, .complain = keep_first, .ctx = first};
 	int rc = store_check(&check, &found);
-	*complete = rc != ERR_AGAIN;
+	*complete = rc == OK || rc == ERR_NOTFOUND;
 	if (rc == ERR_STORE && found.problems > 1)
 		diag_error(d, path, 0,
 			"the store is damaged: %s; there is more, \"acme-delegate store check\" tells all of it; %s",
@@ -60,12 +63,14 @@ static _Noreturn void watch(const struct settings *s, int to, pid_t parent)
 	struct diag *d = diag_new();
 	signal(SIGALRM, SIG_DFL);
 	alarm(DAMAGE_CHECK_SECONDS);
+	if (setpriority(PRIO_PROCESS, 0, NICE))
+		log_debug("app", "cannot lower the priority of the check");
 	if (!d || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		_exit(DAMAGE_UNKNOWN);
 	int rc = damage_look(s->conf->store_path, true, 0, d, &complete);
 	if (rc && diag_send(d, to))
 		_exit(DAMAGE_UNKNOWN);
-	_exit(rc ? DAMAGE_FOUND : DAMAGE_NONE);
+	_exit(rc ? DAMAGE_FOUND : complete ? DAMAGE_NONE : DAMAGE_UNKNOWN);
 }
 
 void damage_begin(struct damage *g, const struct settings *s)
@@ -93,8 +98,9 @@ void damage_begin(struct damage *g, const struct settings *s)
 
 void damage_suspect(struct damage *g, int64_t now)
 {
-	if (!g->pid && !g->due)
-		g->due = now < g->not_before ? g->not_before : now;
+	int64_t when = now < g->not_before ? g->not_before : now;
+	if (!g->pid && (!g->due || when < g->due))
+		g->due = when;
 }
 
 /* What the check has said, or else how it died. */
@@ -127,6 +133,8 @@ bool damage_ended(struct damage *g, const struct settings *s, int status)
 	g->not_before = now + STILL_MS;
 	if (g->damaged)
 		g->due = now + (took * AGAIN_TIMES > AGAIN_MIN_MS ? took * AGAIN_TIMES : AGAIN_MIN_MS);
+	else
+		g->due = now + (none ? DAMAGE_CHECK_EVERY_MS : UNKNOWN_MS);
 	if (g->damaged && !was)
 		log_error("app",
 			"updates are refused, and what only the store knows is answered with SERVFAIL, until "

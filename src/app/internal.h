@@ -218,7 +218,7 @@ extern const char damage_advice[]; /* what to do */
  * `patience` milliseconds (0: always). `live`: as in store_check(). */
 int damage_look(const char *path, bool live, int64_t patience, struct diag *d, bool *complete) MUST_USE;
 
-enum { DAMAGE_CHECK_SECONDS = 600 };
+enum { DAMAGE_CHECK_SECONDS = 600, DAMAGE_CHECK_EVERY_MS = 3600 * 1000 };
 enum { DAMAGE_NONE, DAMAGE_FOUND, DAMAGE_UNKNOWN }; /* exit status of a check */
 
 /* What the supervisor knows of it. */

@@ -418,8 +418,8 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 		.certificate = -1,
 		.damage = {.verified = settings->store_verified, .fd = -1},
 		.child_status = -1};
-	if (!s.damage.verified) /* it was too much for the start */
-		damage_suspect(&s.damage, clock_mono_ms());
+	/* At once if it was too much for the start. */
+	s.damage.due = clock_mono_ms() + (s.damage.verified ? DAMAGE_CHECK_EVERY_MS : 0);
 	*settings = (struct settings){.conf = NULL};
 	log_process("supervisor");
 	int rc = catch_signals(&s);

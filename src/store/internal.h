@@ -84,9 +84,9 @@ int store_open_record(
  * be, or the search was misled. ERR_NOTFOUND: it is so. ERR_DAMAGED, or an MDB_* code. */
 int store_absent(
 	const struct store_sealed *upto, unsigned table, MDB_cursor *cursor, const MDB_val *key) MUST_USE;
-/* Up to where records have seals in what `txn` shows. ERR_DAMAGED, or an error that an MDB_* code maps to.
- * Under the guard. */
-int store_sealed_upto(struct store *s, MDB_txn *txn, struct store_sealed *out) MUST_USE;
+/* Up to where records have seals in what `txn` shows, which is checked to be of its commit. ERR_DAMAGED, or
+ * an error that an MDB_* code maps to. Under the guard. */
+int store_sealed_upto(struct store *s, MDB_txn *txn, bool writes, struct store_sealed *out) MUST_USE;
 /* The number of the format in its record. ERR_DAMAGED. *sealed: the record has a seal. */
 int store_read_format(const MDB_val *record, uint32_t *format, bool *sealed) MUST_USE;
 void store_encode_sums(const struct store_sums *from, uint8_t out[static STORE_SUMS_SIZE]);

@@ -92,7 +92,23 @@ int store_decode_sealed(const MDB_val *record, struct store_sealed *out)
 	return OK;
 }
 
-int store_sealed_upto(struct store *s, MDB_txn *txn, struct store_sealed *out)
+/* Is what `txn` shows all of one commit, and of its own? A list of tables that comes back from an older
+ * commit leads to records that are right by themselves. */
+static int check_commit(struct store *s, MDB_txn *txn, bool writes)
+{
+	MDB_val key = {sizeof STORE_KEY_SUMS - 1, (void *)STORE_KEY_SUMS}, value;
+	struct store_sums sums;
+	size_t commit = mdb_txn_id(txn) - writes;
+	int code = mdb_get(txn, s->tables[STORE_META], &key, &value);
+	if (code)
+		return code == MDB_NOTFOUND ? ERR_DAMAGED : store_map_error(code);
+	if (!store_unseal(STORE_META, &key, &value) || store_decode_sums(&value, &sums))
+		return ERR_DAMAGED;
+	/* LMDB numbers the commits of a copy anew. */
+	return sums.commit == commit || commit == 1 ? OK : ERR_DAMAGED;
+}
+
+static int read_sealed_upto(struct store *s, MDB_txn *txn, struct store_sealed *out)
 {
 	MDB_val key = {sizeof STORE_KEY_FORMAT - 1, (void *)STORE_KEY_FORMAT}, value;
 	uint32_t format;
@@ -117,6 +133,12 @@ int store_sealed_upto(struct store *s, MDB_txn *txn, struct store_sealed *out)
 	if (code)
 		return store_map_error(code);
 	return store_unseal(STORE_META, &key, &value) ? store_decode_sealed(&value, out) : ERR_DAMAGED;
+}
+
+int store_sealed_upto(struct store *s, MDB_txn *txn, bool writes, struct store_sealed *out)
+{
+	int rc = read_sealed_upto(s, txn, out);
+	return rc || out->table == STORE_META ? rc : check_commit(s, txn, writes);
 }
 
 void store_encode_sums(const struct store_sums *from, uint8_t out[static STORE_SUMS_SIZE])

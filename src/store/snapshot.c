@@ -49,7 +49,7 @@ int store_snapshot_renew(struct store_snapshot *v)
 		return ERR_STORE;
 	}
 	v->pinned = mdb_txn_renew(v->txn) == 0;
-	if (v->pinned && store_sealed_upto(v->store, v->txn, &v->sealed)) {
+	if (v->pinned && store_sealed_upto(v->store, v->txn, false, &v->sealed)) {
 		mdb_txn_reset(v->txn);
 		v->pinned = false;
 	}

@@ -36,7 +36,7 @@ int store_txn_begin(struct store *s, struct store_txn **out)
 	t->writes = t->summed = false;
 	int rc = stick(t, mdb_txn_begin(s->env, NULL, 0, &t->txn));
 	if (!rc) {
-		rc = t->failed = store_sealed_upto(s, t->txn, &t->sealed);
+		rc = t->failed = store_sealed_upto(s, t->txn, true, &t->sealed);
 		if (rc)
 			mdb_txn_abort(t->txn);
 	}

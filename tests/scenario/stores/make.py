@@ -1,6 +1,8 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an archive of a store with a server of another version: make.py BINARY NAME DELEGATES (see README.md)."""
 import json, os, pathlib, subprocess, sys, time, urllib.request, shutil
 binary, name, many = sys.argv[1], sys.argv[2], int(sys.argv[3])
-top = pathlib.Path("/tmp/damage-fx")/name; shutil.rmtree(top, ignore_errors=True); top.mkdir()
+top = pathlib.Path(".").resolve()/name; shutil.rmtree(top, ignore_errors=True); top.mkdir()
 (top/"c.yaml").write_text(f"""zones:
   - name: auth.example.org
     nameservers:
@@ -29,5 +31,5 @@ p.terminate(); p.wait()
 (top/"accounts.json").write_text(json.dumps(accounts))
 for f in ("c.yaml","lines","log"): (top/f).unlink(missing_ok=True)
 for f in ("lock.mdb","serve.lock"): (top/"store"/f).unlink(missing_ok=True)
-subprocess.run(["tar","--owner=0","--group=0","-cJf",f"{name}.tar.xz",name],cwd="/tmp/damage-fx",env=dict(os.environ,XZ_OPT="-9e"))
-print(os.path.getsize(f"/tmp/damage-fx/{name}.tar.xz"))
+subprocess.run(["tar","--owner=0","--group=0","-cJf",f"{name}.tar.xz",name],cwd=".",env=dict(os.environ,XZ_OPT="-9e"))
+print(os.path.getsize(ff"{name}.tar.xz"))
