@@ -293,6 +293,7 @@ static void types_classes_opcodes(void **state)
 		.len = len,
 		.client = {.port = 4000},
 		.now = fixture_now,
+		.jump = fixture_jump,
 		.delegates = &source};
 	uint8_t *at = fx.query.bytes + len - 4;
 	for (uint32_t i = 0; i < 65536 * 5 * 16; i++) {

@@ -86,6 +86,7 @@ static void looking_ahead_is_only_a_hint(void **state)
 		.slot = 3,
 		.client = {.port = 4000},
 		.now = NOW,
+		.jump = fixture_jump,
 		.delegates = &source};
 	dns_look_ahead(fx.answerer, &q);
 	q.wire = other.bytes;
@@ -139,6 +140,7 @@ static void what_was_dropped_is_forgotten(void **state)
 		.len = message_len(&fx.query),
 		.client = {.port = 7}, /* echo */
 		.now = NOW,
+		.jump = fixture_jump,
 		.delegates = &source};
 	dns_look_ahead(fx.answerer, &q);
 	assert_int_equal(dns_answer(fx.answerer, &q, out, sizeof out), 0);

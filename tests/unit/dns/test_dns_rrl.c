@@ -256,6 +256,7 @@ static void limited_replies_are_alike(void **state)
 			.len = message_len(&fx.query),
 			.client = {fx.client, fx.port},
 			.now = fixture_now,
+			.jump = fixture_jump,
 			.delegates = &source};
 		size_t len = dns_answer_generally(fx.answerer, &q, false, out, sizeof out);
 		assert_int_equal(send_query(), len);
