@@ -152,10 +152,9 @@ static void print_allow(const struct ipc_delegate *d)
 /* " from 192.0.2.1"; nothing for what came over the admin socket. */
 static const char *from_text(const struct address *a, char out[static ADDRESS_TEXT + 6])
 {
-	static const struct address none;
 	char text[ADDRESS_TEXT];
 	address_format(a, text);
-	return address_equal(a, &none) || text_format(out, ADDRESS_TEXT + 6, " from %s", text) ? "" : out;
+	return address_is_none(a) || text_format(out, ADDRESS_TEXT + 6, " from %s", text) ? "" : out;
 }
 
 static void print_keys(const struct ipc_delegate *d)

@@ -44,8 +44,7 @@ struct reading {
 
 static bool is_here(const struct ipc_event *e)
 {
-	static const struct address none;
-	return address_equal(&e->client, &none);
+	return address_is_none(&e->client);
 }
 
 /* `brief`: key ids as short as the commands take them. */

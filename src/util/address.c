@@ -23,6 +23,12 @@ bool address_is_loopback(const struct address *a)
 	return address_is_ipv4(a) ? a->bytes[12] == 127 : memcmp(a->bytes, six, sizeof six) == 0;
 }
 
+bool address_is_none(const struct address *a)
+{
+	static const struct address none;
+	return address_equal(a, &none);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -28,6 +28,7 @@ enum { ADDRESS_TEXT = 46, ENDPOINT_TEXT = 56, PREFIX_TEXT = 50 }; /* sizes of te
 
 bool address_is_ipv4(const struct address *a);
 bool address_is_loopback(const struct address *a);
+bool address_is_none(const struct address *a); /* all zeros, which is nobody's */
 /* Why the Internet does not lead to it, in a few words: "private (RFC 1918)". NULL: it does. */
 const char *address_special(const struct address *a);
 bool address_equal(const struct address *a, const struct address *b);
