@@ -26,6 +26,11 @@ static void check_reply(const struct ipc_reply *r)
 {
 	require(r->type >= IPC_HELLO && r->type < IPC_TYPES && r->status < IPC_STATUSES);
 	require(r->count <= (r->type == IPC_TOKEN_LIST ? IPC_TOKENS_MAX : IPC_PAGE_MAX));
+	for (size_t i = 0; r->type == IPC_STATUS && r->status == IPC_OK && i < IPC_PROCESSES_MAX &&
+			   i < r->report.process_count;
+		i++)
+		require(r->report.processes[i].state < IPC_PROCESS_STATES &&
+			memchr(r->report.processes[i].name, 0, sizeof r->report.processes[i].name));
 	if (r->type != IPC_DELEGATE_SHOW || r->status != IPC_OK)
 		return;
 	require(r->delegate.key_count <= IPC_KEYS_MAX && r->delegate.value_count <= IPC_VALUES_MAX);

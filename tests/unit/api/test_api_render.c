@@ -151,6 +151,91 @@ static void a_report_is_an_object(void **state)
 	free(text);
 }
 
+/* ---- is all well? ---- */
+
+enum { HOUR = 3600 * 1000, DAY = 24 * HOUR };
+
+static struct api_check checks[API_CHECKS_MAX];
+
+static const struct api_check *check_of(const struct ipc_report *r, int64_t now, const char *name)
+{
+	size_t count = api_checks(r, now, checks);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(checks[i].name, name) == 0)
+			return &checks[i];
+	return NULL;
+}
+
+/* Seven days, or a quarter of a life that is shorter. */
+static void a_certificate_is_complained_about_in_time(void **state)
+{
+	static const struct {
+		int64_t life, left;
+		bool ok;
+		const char *says;
+	} cases[] = {{90 * (int64_t)DAY, 8 * DAY, true, "good for 8 days"},
+		{90 * (int64_t)DAY, 6 * DAY, false, "expires in 144 h"},
+		{160 * (int64_t)HOUR, 41 * HOUR, true, "good for 1 days"},
+		{160 * (int64_t)HOUR, 39 * HOUR, false, "expires in 39 h"},
+		{90 * (int64_t)DAY, 0, false, "has expired"},
+		{90 * (int64_t)DAY, -DAY, false, "has expired"}};
+	struct ipc_report r = {.tls = true, .store_writable = true};
+	int64_t now = 1795507200000;
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		r.certificate.not_after = now + cases[i].left;
+		r.certificate.not_before = r.certificate.not_after - cases[i].life;
+		const struct api_check *c = check_of(&r, now, "certificate");
+		assert_int_equal(c->ok, cases[i].ok);
+		assert_non_null(strstr(c->message, cases[i].says));
+	}
+	r.certificate.not_after = 0;
+	assert_false(check_of(&r, now, "certificate")->ok);
+	r.tls = false;
+	assert_null(check_of(&r, now, "certificate"));
+}
+
+static void the_last_acme_error_is_told(void **state)
+{
+	struct ipc_report r = {.tls = true, .store_writable = true};
+	int64_t now = 1795507200000;
+	char *text;
+	struct ipc_reply reply = {.type = IPC_STATUS};
+	(void)state;
+	r.certificate = (struct ipc_certificate){.acme = true,
+		.not_before = now - 30 * (int64_t)DAY,
+		.not_after = now + 60 * (int64_t)DAY,
+		.failures = 2,
+		.error = "no route to the CA \xff"};
+	const struct api_check *c = check_of(&r, now, "certificate");
+	assert_true(c->ok); /* there is time */
+	assert_non_null(strstr(c->message, "2 failed attempts: no route"));
+	reply.report = r;
+	assert_int_equal(api_render(&reply, &text), OK);
+	assert_non_null(strstr(text, "\"from\":\"acme\""));
+	assert_non_null(strstr(text, "\"error\":\"no route to the CA ?\""));
+	free(text);
+}
+
+static void every_state_of_a_process_is_told(void **state)
+{
+	struct ipc_report r = {.store_writable = true, .process_count = IPC_PROCESS_STATES};
+	(void)state;
+	for (size_t i = 0; i < IPC_PROCESS_STATES; i++) {
+		r.processes[i].state = (enum ipc_process_state)i;
+		strcpy(r.processes[i].name, "dns0");
+		assert_string_not_equal(api_process_state_word((enum ipc_process_state)i), "unknown");
+	}
+	size_t count = api_checks(&r, 1, checks);
+	assert_int_equal(count, 1 + IPC_PROCESS_STATES);
+	assert_int_equal(api_checks_failing(checks, count), IPC_PROCESS_STATES - 1);
+	r.store_writable = false;
+	count = api_checks(&r, 1, checks);
+	assert_int_equal(api_checks_failing(checks, count), IPC_PROCESS_STATES);
+	r.process_count = 1000; /* of which the first are there */
+	assert_int_equal(api_checks(&r, 1, checks), 1 + IPC_PROCESSES_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +247,9 @@ int main(void)
 		cmocka_unit_test(a_full_delegate_fits),
 		cmocka_unit_test(what_has_no_body_is_ok),
 		cmocka_unit_test(a_report_is_an_object),
+		cmocka_unit_test(a_certificate_is_complained_about_in_time),
+		cmocka_unit_test(the_last_acme_error_is_told),
+		cmocka_unit_test(every_state_of_a_process_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,10 +98,25 @@ static void unusable_files_make_no_context(void **state)
 	assert_null(t);
 }
 
+static void dates_are_told(void **state)
+{
+	int64_t before, after, now = (int64_t)time(NULL) * 1000;
+	(void)state;
+	assert_int_equal(tls_certificate_dates(files.certificate, &before, &after), OK);
+	assert_int_equal(after - before, 7200 * 1000);
+	assert_true(before < now && now < after);
+	assert_int_equal(tls_certificate_dates(files.old_certificate, &before, &after), OK);
+	assert_true(after < now);
+	assert_int_equal(tls_certificate_dates(files.junk, &before, &after), ERR_INVALID);
+	assert_int_equal(after, 0);
+	assert_int_equal(tls_certificate_dates(files.missing, &before, &after), ERR_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_certificate_is_checked),
+		cmocka_unit_test(dates_are_told),
 		cmocka_unit_test(both_files_are_complained_about_at_once),
 		cmocka_unit_test(unusable_files_make_no_context),
 	};
