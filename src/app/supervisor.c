@@ -20,6 +20,7 @@ enum {
 	STEADY_MS = 200,      /* who lived that long is started again at once */
 	RESTART_MS = 100,     /* others after this, doubled for each quick death ... */
 	RESTART_MAX_MS = 800, /* ... up to this: a child shall be back within a second */
+	VERDICT_MS = 1000,    /* for a check of the store, before the keeper opens it again */
 	STOP_MS = 12 * 1000,  /* for an orderly stop; then SIGKILL */
 	READY_POLL_MS = 10 /* how often it is looked whether all children serve, if somebody waits for it */
 };
@@ -198,6 +199,17 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		delay_start(c, now);
 	else
 		c->quick_deaths = 0;
+	/* What a damaged store says must not get into the index: so the verdict first, if it comes soon. */
+	if (c->role == ROLE_KEEPER && damage_is_sign(status) && c->due < now + VERDICT_MS)
+		c->due = now + VERDICT_MS;
+}
+
+static void start_now(struct supervisor *s, enum role role)
+{
+	int64_t now = clock_mono_ms();
+	for (struct child *c = s->children; c; c = c->next)
+		if (c->role == role && !c->pid && c->due > now)
+			c->due = now;
 }
 
 static void reap(struct supervisor *s)
@@ -207,6 +219,7 @@ static void reap(struct supervisor *s)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == s->damage.pid) {
 			s->damage_changed |= damage_ended(&s->damage, &s->settings, status);
+			start_now(s, ROLE_KEEPER);
 			continue;
 		}
 		for (struct child *c = s->children; c; c = c->next)

@@ -129,6 +129,9 @@ static int open_existing(struct store *s, const char *path, struct diag *why, ui
 	/* The meta table first: a newer format may lack the others. */
 	code = mdb_dbi_open(s->opening, store_table_names[STORE_META], 0, &s->tables[STORE_META]);
 	int rc = code ? store_map_error(code) : check_format(s, s->opening, path, why, format);
+	/* The first commit makes all tables: what was committed to, and has none, is no new store. */
+	if (rc == ERR_NOTFOUND && mdb_txn_id(s->opening))
+		rc = ERR_STORE;
 	if (!rc) {
 		code = open_tables(s, s->opening, 0, *format);
 		rc = code == MDB_NOTFOUND ? ERR_STORE : store_map_error(code);

@@ -9,7 +9,7 @@ top = pathlib.Path(".").resolve()/name; shutil.rmtree(top, ignore_errors=True); 
       - {{name: ns1.auth.example.org, addresses: [127.0.0.1]}}
     contact: hostmaster@example.org
 dns: {{listen: ["127.0.0.1:26353"], workers: 1}}
-api: {{listen: ["127.0.0.1:29080"], url: "http://127.0.0.1:29080", tls: {{mode: "off"}}, registration: {{mode: open, per_address_per_hour: 0, per_day: 0}}}}
+api: {{listen: ["127.0.0.1:29080"], url: "http://127.0.0.1:29080", tls: {{mode: "of"}}, registration: {{mode: open, per_address_per_hour: 0, per_day: 0}}}}
 store: {{path: {top}/store}}
 
 """ )
@@ -32,4 +32,4 @@ p.terminate(); p.wait()
 for f in ("c.yaml","lines","log"): (top/f).unlink(missing_ok=True)
 for f in ("lock.mdb","serve.lock"): (top/"store"/f).unlink(missing_ok=True)
 subprocess.run(["tar","--owner=0","--group=0","-cJf",f"{name}.tar.xz",name],cwd=".",env=dict(os.environ,XZ_OPT="-9e"))
-print(os.path.getsize(ff"{name}.tar.xz"))
+print(os.path.getsize(f"{name}.tar.xz"))
