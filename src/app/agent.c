@@ -178,6 +178,7 @@ static int copy_roots(const struct conf *c, char out[static OWN_PATH])
 	bool done = n == 0 && !rename(temporary, out);
 	if (!done)
 		log_error("agent", "api.tls.acme.ca_file cannot be copied to %s: %s", out, strerror(errno));
+	done |= access(out, R_OK) == 0; /* as it was: better than none on a full disk */
 	if (from >= 0)
 		close(from);
 	if (to >= 0)

@@ -24,5 +24,5 @@ static int take(void *ctx, int from)
 int settings_check_certificate(const struct conf *c, struct diag *d)
 {
 	struct question q = {&c->api, d};
-	return c->api.tls_mode == CONF_TLS_FILES ? apart_run(check, take, &q) : OK;
+	return c->api.tls_mode == CONF_TLS_FILES ? apart_run(check, take, &q, -1) : OK;
 }

@@ -47,11 +47,11 @@ void settings_warn_of_ca(const struct conf *c, const struct acme_state *own, str
  * memory of a key that it has read would otherwise be inherited by every child of this process ---- */
 
 /* `to` and `from`: the two ends of a pipe between `job`, which runs there, and `take` (NULL: nothing is
- * said), which runs here meanwhile. Returns what job returned, or else what take did. ERR_SYSTEM: there was
- * no such process, or it did not come to its end. */
+ * said), which runs here meanwhile. `keep`: a descriptor that job needs; -1: none. Returns what job returned,
+ * or else what take did. ERR_SYSTEM: there was no such process, or it did not come to its end. */
 typedef int apart_job(void *ctx, int to);
 typedef int apart_take(void *ctx, int from);
-int apart_run(apart_job *job, apart_take *take, void *ctx) MUST_USE;
+int apart_run(apart_job *job, apart_take *take, void *ctx, int keep) MUST_USE;
 
 /* ---- own.c: the folder of the agent, and the certificate in it ---- */
 

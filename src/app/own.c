@@ -96,6 +96,13 @@ int own_check_files(const struct conf *c, struct diag *d)
 	return ERR_SYSTEM;
 }
 
+/* The folder is written by a process that talks to the world: whoever reads it has its rights, and no more.
+ */
+static int enter_agents_place(const struct conf *c)
+{
+	return sandbox_enter(SANDBOX_AGENT, c->store_path, NULL);
+}
+
 /* ---- its state ---- */
 
 struct look {
@@ -125,6 +132,7 @@ static int say_state(void *ctx, int to)
 	struct acme_state state;
 	char path[OWN_PATH];
 	int rc = own_path(l->conf, "", path);
+	rc = rc ? rc : enter_agents_place(l->conf);
 	rc = rc ? rc : acme_state_load(path, l->conf->api.acme.directory, &state);
 	if (!rc && !move(write_some, to, &state, sizeof state))
 		rc = ERR_SYSTEM;
@@ -137,7 +145,6 @@ static int take_state(void *ctx, int from)
 	return move(read, from, l->state, sizeof *l->state) ? OK : ERR_SYSTEM;
 }
 
-/* The folder is written by a process that talks to the world. */
 static void terminate(struct acme_state *s)
 {
 	s->account[sizeof s->account - 1] = 0;
@@ -152,7 +159,7 @@ void own_load_state(const struct conf *c, struct acme_state *out)
 	memset(out, 0, sizeof *out);
 	if (c->api.tls_mode != CONF_TLS_ACME)
 		return;
-	int rc = apart_run(say_state, take_state, &l);
+	int rc = apart_run(say_state, take_state, &l, -1);
 	if (rc && rc != ERR_NOTFOUND)
 		log_error("app", "the state of the agent cannot be read (%s); it counts as none",
 			error_text(rc));
@@ -213,8 +220,8 @@ static int fetch(void *ctx, int to)
 	char path[OWN_PATH];
 	struct diag *d = diag_new();
 	int rc = d ? own_path(w->conf, ACME_CERTIFICATE_FILE, path) : ERR_NOMEM;
+	rc = rc ? rc : enter_agents_place(w->conf);
 	rc = rc ? rc : copy_file(path, w->memory);
-	rc = rc ? rc : seal(w->memory);
 	rc = rc ? rc : tls_check_open(w->memory, path, w->conf->api.host, d);
 	return d && diag_send(d, to) ? ERR_SYSTEM : rc;
 }
@@ -229,14 +236,14 @@ static int sign(void *ctx, int to)
 {
 	const struct want *w = ctx;
 	(void)to;
-	int rc = tls_self_sign(w->conf->api.host, SELF_SIGNED_DAYS, w->memory);
-	return rc ? rc : seal(w->memory);
+	return tls_self_sign(w->conf->api.host, SELF_SIGNED_DAYS, w->memory);
 }
 
 static int make(apart_job *job, apart_take *take, struct want *w, int *fd)
 {
 	int rc = new_memory(w->conf, &w->memory);
-	rc = rc ? rc : apart_run(job, take, w);
+	rc = rc ? rc : apart_run(job, take, w, w->memory);
+	rc = rc ? rc : seal(w->memory);
 	if (rc && w->memory >= 0)
 		close(w->memory);
 	*fd = rc ? -1 : w->memory;
