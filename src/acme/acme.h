@@ -28,7 +28,8 @@ struct acme_times {
 
 struct acme_settings {
 	const char *directory;       /* URL of the CA's directory (RFC 8555 section 7.1.1) */
-	const char *ca_file;         /* PEM: roots by which that URL is trusted; NULL: the system's */
+	const char *ca_file;         /* PEM: roots by which that URL is trusted; NULL: the system's,
+					/etc/ssl/certs/ca-certificates.crt, or else all of that folder */
 	const char *contact;         /* mail address for the account; NULL: none */
 	const char *eab_key_id;      /* external account binding (section 7.3.4); NULL: none */
 	const char *eab_hmac_key;    /* base64url; NULL exactly if eab_key_id is */
@@ -54,7 +55,8 @@ struct acme_state {
 	char error[ACME_TEXT]; /* why the last attempt failed, in plain words */
 };
 
-/* What the client needs of others. Each is called with `ctx`, from acme_run() only. */
+/* What the client needs of others. Each is called with `ctx`, from acme_run() only. One that fails because
+ * `stop` is readable is no failure. Names are in lower case. */
 struct acme_hooks {
 	void *ctx;
 	/* Publishes exactly these TXT values at _acme-challenge.<name>, none: withdraws what is there.

@@ -77,10 +77,12 @@ static int publish(struct client *c, struct proofs *all, struct proof *first)
 		values[count++] = p->value;
 		p->published = true;
 	}
-	if (c->hooks->publish(c->hooks->ctx, first->is.name, values, count))
-		return client_fail(
-			c, ERR_SYSTEM, "the value at _acme-challenge.%s cannot be published", first->is.name);
-	return OK;
+	if (c->hooks->publish(c->hooks->ctx, first->is.name, values, count) == OK)
+		return OK;
+	int rc = transport_wait(c->stop, 0);
+	return rc ? rc
+		  : client_fail(c, ERR_SYSTEM, "the value at _acme-challenge.%s cannot be published",
+			    first->is.name);
 }
 
 static void withdraw(struct client *c, struct proofs *all)
@@ -141,10 +143,15 @@ static int prove(struct client *c, struct proofs *all)
 	for (p = all->all; !rc && p < end; p++)
 		if (!p->proved && !p->published)
 			rc = publish(c, all, p);
+	bool answered = false;
 	for (p = all->all; !rc && p < end; p++)
-		if (!p->proved)
+		if (!p->proved) {
 			rc = answer(c, p);
+			answered = true;
+		}
 	int64_t give_up = clock_mono_ms() + c->times.wait;
+	if (!rc && answered)
+		rc = client_pause(c, -1, give_up);
 	for (p = all->all; !rc && p < end; p++)
 		if (!p->proved)
 			rc = await(c, p, give_up);

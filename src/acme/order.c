@@ -131,19 +131,28 @@ static int await(struct client *c, const char *url, enum status wanted, struct o
 	}
 }
 
+/* Section 7.4: the answer is the order as it is then, perhaps with a word on when to look again. */
 static int finalize(struct client *c, const char *url, const char *csr, struct order *o)
 {
 	struct response r;
+	int64_t end = clock_mono_ms() + c->times.wait;
 	json_t *payload = json_pack("{s:s}", "csr", csr);
 	if (!payload)
 		return ERR_NOMEM;
-	const struct post p = {.url = o->finalize, .what = "to finalize the order", .payload = payload};
+	const struct post p = {
+		.url = o->finalize, .what = "to finalize the order", .accept = ACME_JSON, .payload = payload};
 	int rc = session_post(c, &p, &r);
 	json_decref(payload);
 	if (rc)
 		return rc;
+	int64_t retry = r.retry_after;
+	rc = read_order(c, &r, o);
 	response_free(&r);
-	return await(c, url, STATUS_VALID, o);
+	if (!rc && o->status == STATUS_INVALID)
+		rc = failed(c, o);
+	if (!rc && o->status == STATUS_PROCESSING)
+		rc = client_pause(c, retry, end);
+	return rc || o->status == STATUS_VALID ? rc : await(c, url, STATUS_VALID, o);
 }
 
 static int issue(struct client *c, const char *url, struct order *o, const char *key, const char *csr)
@@ -186,9 +195,10 @@ static int carry_out(struct client *c, const char *url, struct order *o)
 
 static int permit(struct client *c)
 {
-	if (c->hooks->permit(c->hooks->ctx, &c->state))
-		return client_fail(c, ERR_SYSTEM, "the CAA records could not be brought in line");
-	return OK;
+	if (c->hooks->permit(c->hooks->ctx, &c->state) == OK)
+		return OK;
+	int rc = transport_wait(c->stop, 0);
+	return rc ? rc : client_fail(c, ERR_SYSTEM, "the CAA records could not be brought in line");
 }
 
 int order_certificate(struct client *c)

@@ -27,7 +27,8 @@ static int64_t latest(const struct client *c)
 	return schedule_latest(c->certificate.not_before, c->certificate.not_after);
 }
 
-/* A time once chosen stays, or restarts would shift it. */
+/* A time once chosen stays, or restarts would shift it. A certificate that the book does not know is the work
+ * of a process that died before it could say so. */
 void renewal_recall(struct client *c)
 {
 	struct book *b = &c->book;
@@ -39,6 +40,8 @@ void renewal_recall(struct client *c)
 	b->window = (struct window){0};
 	b->renew_at = schedule_by_lifetime(c->certificate.not_before, c->certificate.not_after, roll());
 	b->check_at = 0;
+	b->failures = 0;
+	b->error[0] = 0;
 }
 
 /* Section 4.3: a time that was chosen stays as long as the window has it. */
@@ -89,19 +92,20 @@ static int ask(struct client *c, int64_t *retry)
 }
 
 /* Does the CA in the settings know this certificate? */
-static bool can_ask(const struct client *c)
+static bool is_known(const struct client *c)
 {
-	return *c->directory.renewal_info && *c->certificate.id &&
-	       strcmp(c->origin, c->settings->directory) == 0;
+	return *c->certificate.id && strcmp(c->origin, c->settings->directory) == 0;
 }
 
 int renewal_ask(struct client *c)
 {
 	int64_t retry = -1;
-	int rc = *c->directory.new_order ? OK : session_directory(c);
-	if (rc)
-		retry = c->failure.retry_after;
-	else if (can_ask(c))
+	int rc = OK;
+	if (is_known(c) && !*c->directory.new_order) {
+		rc = session_directory(c);
+		retry = rc ? c->failure.retry_after : -1;
+	}
+	if (!rc && is_known(c) && *c->directory.renewal_info)
 		rc = ask(c, &retry);
 	if (rc == ERR_CLOSED || rc == ERR_NOMEM)
 		return rc;

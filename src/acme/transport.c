@@ -5,10 +5,14 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/clock.h"
 #include "util/text.h"
 #include "version.h"
+
+/* libcurl's default is the folder it is in: hundreds of files for each connection. */
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
 enum { HEADERS_MAX = 64 * 1024 };
 
@@ -95,6 +99,8 @@ static bool set_up(CURL *e, const char *ca_file, int64_t request_ms, char *error
 	r |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, error);
 	r |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	r |= curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	if (!ca_file && access(SYSTEM_ROOTS, R_OK) == 0)
+		ca_file = SYSTEM_ROOTS;
 	if (ca_file) {
 		r |= curl_easy_setopt(e, CURLOPT_CAINFO, ca_file);
 		r |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);

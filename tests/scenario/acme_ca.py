@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import dns.message
 import dns.rdatatype
@@ -81,6 +82,7 @@ class Request:
     path: str
     headers: http.client.HTTPMessage
     body: bytes
+    at: float = dataclasses.field(default_factory=time.monotonic)
 
     def payload(self):
         """What the JWS carries; None for a GET or a POST-as-GET."""
@@ -282,13 +284,13 @@ class Client:
     FAST = {"poll": 20, "first_retry": 100, "longest_retry": 200, "patience": 2000, "wait": 10000, "check": 100,
             "request": 8000}
 
-    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, dns=None, file_size=None, **settings):
+    def __init__(self, ca, folder, names=("auth.example.org",), allow=None, dns=None, file_size=None, before=(), **settings):
         self.dns, self.folder = dns or ca.dns, folder
         self.allow = allow or (lambda line: True)
         self.lines, self.states, self.published, self.log = [], [], [], []
         settings = {"ca": settings.pop("root", ca.root), **settings}
         arguments = {"directory": ca.url, "folder": folder, **self.FAST, **settings}
-        command = [TRY] + [f"{k}={v}" for k, v in arguments.items() if v is not None] + [f"name={n}" for n in names]
+        command = [*before, TRY] + [f"{k}={v}" for k, v in arguments.items() if v is not None] + [f"name={n}" for n in names]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, preexec_fn=limit_files(file_size))
         self.threads = [threading.Thread(target=self.serve), threading.Thread(target=self.read_log)]
@@ -350,7 +352,11 @@ class Client:
         return self.wait(seconds)
 
     def wait(self, seconds=5):
-        code = self.process.wait(seconds)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         for thread in self.threads:
             thread.join(5)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):

@@ -6,14 +6,18 @@ import contextlib
 import json
 import re
 import resource
+import signal
 import stat
 import subprocess
+import sys
+import threading
 import time
 import types
 
 import pytest
 
 import acme_ca
+import harness
 from acme_ca import Ca, Client, Reply
 
 NAME = "auth.example.org"
@@ -427,6 +431,13 @@ def test_a_ca_that_is_not_the_one_configured(ca, client, folder):
     assert not ca.proxy.requests
 
 
+def test_the_systems_roots(ca, client):
+    """Without a file of its own: here, those of a mount namespace in which our root is the system's."""
+    script = 'mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"'
+    namespace = ["unshare", "-m"] if harness.IS_ROOT else ["unshare", "-r", "-m"]
+    client(root=None, before=[*namespace, "sh", "-c", script, ca.root]).until_renewed()
+
+
 def test_a_ca_that_never_answers(ca, client):
     """The wait for one answer is bounded, and being told to stop ends it at once."""
     asked = []
@@ -446,6 +457,24 @@ def test_a_ca_that_never_answers(ca, client):
     assert one.stop(2) == 0
     # It is nobody's failure.
     assert read_state(one.folder)["attempts"]["failures"] == failures
+
+
+def test_a_resolver_that_never_answers(ca, client, folder):
+    """Neither is looking up a name longer than the bound, nor does it keep the process from stopping."""
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:20\n")
+    script = 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"'
+    # A socket that nobody reads; what is run behind it holds it open.
+    silent = ("import os, socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 53)); "
+              "s.set_inheritable(True); os.execv(sys.argv[1], sys.argv[1:])")
+    namespaces = ["unshare", "-m", "-n"] if harness.IS_ROOT else ["unshare", "-r", "-m", "-n"]
+    before = [*namespaces, "sh", "-c", script, folder / "resolv.conf", sys.executable, "-c", silent]
+    one = client(directory="https://ca.example.net/dir", before=before, request=300)
+    assert "no answer" in one.until_failed()
+    assert one.stop(2) == 0
+    (folder / "state.json").unlink()
+    one = client(directory="https://ca.example.net/dir", before=before, request=60000)
+    one.until(lambda: one.said("ordering"), "the beginning of an order")
+    assert one.stop(2) == 0
 
 
 def test_a_process_that_dies_in_the_middle_does_not_ask_again_and_again(ca, client, folder):
@@ -484,6 +513,24 @@ def test_hooks_that_refuse(ca, client, word, error):
     assert not ca.proxy.paths("/chalZ/")
 
 
+@pytest.mark.parametrize("word", ["publish", "permit"])
+def test_told_to_stop_in_a_hook(ca, client, folder, word):
+    """A hook that gives up because of that is nobody's failure."""
+
+    def allow(line):
+        if not line.startswith(word):
+            return True
+        assert known.wait(10)
+        one.process.send_signal(signal.SIGTERM)
+        return False
+
+    known = threading.Event()
+    one = client(allow=allow)
+    known.set()
+    assert one.wait() == 0
+    assert read_state(folder)["attempts"]["failures"] == 0 and not one.said("no certificate")
+
+
 def change_documents(ca, word, changes):
     def after(request, reply):
         if word in request.path and reply.status < 300:
@@ -516,6 +563,26 @@ def test_a_proof_for_somebody_elses_name(ca, client):
 def test_no_dns_challenge(ca, client):
     change_documents(ca, "/authZ/", {"challenges": [{"type": "http-01", "url": ca.proxy.url + "/x", "token": "x"}]})
     assert "offers no dns-01" in client().until_failed()
+
+
+@pytest.mark.parametrize("word, then", [("/finalize-order/", "/my-order/"), ("/authZ/", "/authZ/")])
+def test_the_ca_says_when_to_look_again(ca, client, word, then):
+    """RFC 8555 sections 7.4 and 7.5.1: Retry-After while it is at work."""
+    said = []
+
+    def after(request, reply):
+        working = {"/finalize-order/": ("processing",), "/authZ/": ("pending", "processing")}[word]
+        if word in request.path and not said and (word != "/authZ/" or ca.proxy.paths("/chalZ/")):
+            document = json.loads(reply.body)
+            reply.body = json.dumps({**document, "status": working[0]}).encode()
+            reply.headers["Retry-After"] = "1"
+            said.append(request)
+        return reply
+
+    ca.proxy.after = after
+    client().until_renewed()
+    next_one = next(r for r in ca.proxy.paths(then) if r.at > said[0].at)
+    assert 1 <= next_one.at - said[0].at < 5
 
 
 def test_profiles(ca, client):
@@ -752,6 +819,37 @@ def test_whoever_restarts_the_server_need_not_wait(ca, client, folder):
 def test_a_clock_that_was_ahead(ca, client, folder):
     put_off(ca, client, folder, last_attempt=10 * 86400_000, next_attempt=10 * 86400_000 + 500, barred=10 * 86400_000 + 400)
     client().until_renewed()
+
+
+def test_killed_at_any_moment(ca, client, folder):
+    """What is in the folder can always be gone on with, and a certificate there is whole."""
+    names = [f"x{number}.example.org" for number in range(6)]  # an order is eleven requests
+    for number, name in enumerate(names):
+        one = client(names=(name,))
+        with contextlib.suppress(AssertionError):
+            one.until(lambda: len(ca.proxy.requests) >= 2 * number, "so many requests", 2)
+        one.kill()
+        ca.proxy.requests.clear()
+        json.loads((folder / "state.json").read_text() if (folder / "state.json").exists() else "{}")
+        if (folder / "certificate.pem").exists():
+            assert names_of(folder / "certificate.pem")[0] in names[: number + 1]
+        assert len(list(folder.glob("account-*.pem"))) <= 1
+    one = client(names=("new.example.org",)).until_renewed()
+    one.stop()
+    assert names_of(folder / "certificate.pem") == ["new.example.org"]
+    assert len(read_state(folder)["accounts"]) == 1
+
+
+def test_died_before_it_could_say_that_all_is_well(ca, client, folder):
+    client().until_renewed().stop()
+    state = read_state(folder)
+    state["attempts"].update(failures=1, next_attempt=int(time.time() * 1000) + 60_000)
+    state["renewal"]["certificate"] = "another"
+    (folder / "state.json").write_text(json.dumps(state))
+    one = client()
+    one.until(lambda: one.states, "a report")
+    one.stop()
+    assert one.states[0]["failures"] == "0"
 
 
 # ---- the folder

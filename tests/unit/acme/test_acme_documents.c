@@ -60,8 +60,8 @@ static void test_bad_directories(void **state)
 		"{\"newNonce\":\"https://a/ n\",\"newAccount\":\"https://a/a\",\"newOrder\":\"https://a/o\"}",
 		"{\"newNonce\":\"file:///etc/passwd\",\"newAccount\":\"https://a/a\",\"newOrder\":\"https://a/o\"}",
 		"{\"newNonce\":1,\"newAccount\":\"https://a/a\",\"newOrder\":\"https://a/o\"}",
-		"{\"newNonce\":\"https://a/n\",\"newNonce\":\"https://a/n\",\"newAccount\":\"https://a/a\","
-		"\"newOrder\":\"https://a/o\"}"};
+		("{\"newNonce\":\"https://a/n\",\"newNonce\":\"https://a/n\",\"newAccount\":\"https://a/a\","
+		 "\"newOrder\":\"https://a/o\"}")};
 	struct directory d;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		if (READ(directory, bad[i], &d) != ERR_INVALID)

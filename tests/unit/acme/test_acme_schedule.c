@@ -8,7 +8,7 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-enum { LOW, MIDDLE = INT32_MAX };
+enum { MIDDLE = INT32_MAX };
 static const uint32_t dice[] = {0, 1, INT32_MAX, UINT32_MAX - 1, UINT32_MAX};
 enum { DICE = sizeof dice / sizeof dice[0] };
 
