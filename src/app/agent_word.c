@@ -88,7 +88,9 @@ int agent_prepare(struct supervisor *s)
 	}
 	if (!rc)
 		replace_certificate(s, fd);
-	return rc;
+	else if (s->certificate >= 0)
+		log_error("app", "the certificate cannot be read (%s); the one in use stays", error_text(rc));
+	return s->certificate >= 0 ? OK : rc;
 }
 
 /* ---- the account ---- */

@@ -34,6 +34,18 @@ static bool read_all(int fd, void *data, size_t len)
 	return true;
 }
 
+/* It reads what others may have written, so it has none of this process's sockets: the standard descriptors
+ * and these two are enough. */
+static void keep_two(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low > 2 ? low + 1 : 3, high - 1, 0);
+	close_range(high + 1, ~0u, 0);
+}
+
 static _Noreturn void work(const struct apart *a, int to, pid_t parent)
 {
 	struct diag *d = diag_new();
@@ -87,6 +99,7 @@ int apart_run(const struct apart *a, struct diag *d)
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(fd[0]);
+		keep_two(fd[1], a->keep > 0 ? a->keep : STDERR_FILENO);
 		work(a, fd[1], parent);
 	}
 	close(fd[1]);

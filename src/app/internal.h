@@ -205,6 +205,7 @@ struct apart {
 	size_t reply_len;
 	unsigned seconds;  /* it is ended after so many; 0: never */
 	const char *store; /* path of the one it reads; NULL: none */
+	int keep;          /* a descriptor that the body needs; 0: none but the standard ones */
 };
 /* What the body returns; ERR_STORE, said in `d`: it read the store and died, or came to no end. ERR_SYSTEM.
  */

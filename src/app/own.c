@@ -96,6 +96,13 @@ int own_check_files(const struct conf *c, struct diag *d)
 	return ERR_SYSTEM;
 }
 
+/* The folder is written by a process that talks to the world: whoever reads it has its rights, and no more.
+ */
+static int enter_agents_place(const struct conf *c)
+{
+	return sandbox_enter(SANDBOX_AGENT, c->store_path, NULL);
+}
+
 /* ---- its state ---- */
 
 static int look(void *ctx, struct diag *d, void *reply)
@@ -104,10 +111,10 @@ static int look(void *ctx, struct diag *d, void *reply)
 	char path[OWN_PATH];
 	(void)d;
 	int rc = own_path(c, "", path);
+	rc = rc ? rc : enter_agents_place(c);
 	return rc ? rc : acme_state_load(path, c->api.acme.directory, reply);
 }
 
-/* The folder is written by a process that talks to the world. */
 static void terminate(struct acme_state *s)
 {
 	s->account[sizeof s->account - 1] = 0;
@@ -182,8 +189,8 @@ static int fetch(void *ctx, struct diag *d, void *reply)
 	char path[OWN_PATH];
 	(void)reply;
 	int rc = own_path(w->conf, ACME_CERTIFICATE_FILE, path);
+	rc = rc ? rc : enter_agents_place(w->conf);
 	rc = rc ? rc : copy_file(path, w->memory);
-	rc = rc ? rc : seal(w->memory);
 	return rc ? rc : tls_check_open(w->memory, path, w->conf->api.host, d);
 }
 
@@ -192,17 +199,17 @@ static int sign(void *ctx, struct diag *d, void *reply)
 	const struct want *w = ctx;
 	(void)d;
 	(void)reply;
-	int rc = tls_self_sign(w->conf->api.host, SELF_SIGNED_DAYS, w->memory);
-	return rc ? rc : seal(w->memory);
+	return tls_self_sign(w->conf->api.host, SELF_SIGNED_DAYS, w->memory);
 }
 
 static int make(
 	int (*body)(void *ctx, struct diag *d, void *reply), const struct conf *c, struct diag *d, int *fd)
 {
 	struct want w = {.conf = c};
-	const struct apart apart = {.body = body, .ctx = &w};
 	int rc = new_memory(c, &w.memory);
+	const struct apart apart = {.body = body, .ctx = &w, .keep = w.memory};
 	rc = rc ? rc : apart_run(&apart, d);
+	rc = rc ? rc : seal(w.memory);
 	if (rc && w.memory >= 0)
 		close(w.memory);
 	*fd = rc ? -1 : w.memory;

@@ -151,7 +151,12 @@ int settings_bind_store(struct settings *s, bool check, struct diag *d)
 	struct binding binding = {c, check};
 	size_t size = sizeof(struct bound) + c->zone_count * sizeof(uint16_t);
 	struct bound *bound = calloc(1, size);
-	const struct apart apart = {bind_zones, &binding, bound, size, BIND_SECONDS, c->store_path};
+	const struct apart apart = {.body = bind_zones,
+		.ctx = &binding,
+		.reply = bound,
+		.reply_len = size,
+		.seconds = BIND_SECONDS,
+		.store = c->store_path};
 	s->keeper_zones = calloc(c->zone_count, sizeof *s->keeper_zones);
 	int rc = bound && s->keeper_zones ? OK : ERR_NOMEM;
 	rc = rc ? rc : apart_run(&apart, d);

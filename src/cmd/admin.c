@@ -277,9 +277,11 @@ int admin_command(int argc, char **argv, const char *usage, const struct admin_a
 static const char *advice_on_name(enum ipc_type type)
 {
 	if (type == IPC_ALIASES_SET)
-		return "an alias is a host name, like example.com";
-	return "a label has 1 to 63 of a-z, 0-9, - and _ and neither begins nor ends with -; the zone is one of the "
-	       "configuration; an alias is a host name, like example.com";
+		return "an alias is a host name, like example.com; a name that begins with _ has none";
+	if (type == IPC_KEY_ADD || type == IPC_KEY_ROTATE || type == IPC_KEY_REVOKE || type == IPC_ALLOW_SET)
+		return "names that begin with _ are nobody's and have no keys; this one is the server's own";
+	return "a label has 1 to 63 of a-z, 0-9, - and _, does not begin with - or _, and does not end with -; the "
+	       "zone is one of the configuration; an alias is a host name, like example.com";
 }
 
 static const char *advice_on_missing(enum ipc_type type)
