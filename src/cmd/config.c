@@ -7,23 +7,22 @@
 #include "cmd/cmd.h"
 #include "cmd/internal.h"
 
-static const char usage[] =
-	"Usage: acme-delegate config check [[-c] FILE]\n"
-	"       acme-delegate config print [[-c] FILE]\n"
-	"       acme-delegate config sample\n"
-	"       acme-delegate config man\n"
-	"\n"
-	"  check   says everything that is wrong with a configuration\n"
-	"  print   the configuration in force, defaults included\n"
-	"  sample  a commented configuration to start from\n"
-	"  man     the manual page of the configuration file\n"
-	"\n"
-	"  -c, --config FILE  the configuration (default:\n"
-	"                     /etc/acme-delegate/acme-delegate.yaml, or else, for\n"
-	"                     \"print\", the local instance)\n"
-	"  -h, --help         this text\n"
-	"\n"
-	"Exit status: 0 when the configuration is good, 2 when it is not.\n";
+static const char usage[] = "Usage: acme-delegate config check [[-c] FILE]\n"
+			    "       acme-delegate config print [[-c] FILE]\n"
+			    "       acme-delegate config sample\n"
+			    "       acme-delegate config man\n"
+			    "\n"
+			    "  check   says everything that is wrong with a configuration\n"
+			    "  print   the configuration in force, defaults included\n"
+			    "  sample  a commented configuration to start from\n"
+			    "  man     the manual page of the configuration file\n"
+			    "\n"
+			    "  -c, --config FILE  the configuration (default:\n"
+			    "                     /etc/acme-delegate/acme-delegate.yaml, or else, for\n"
+			    "                     \"print\", the local instance)\n"
+			    "  -h, --help         this text\n"
+			    "\n"
+			    "Exit status: 0 when the configuration is good, 2 when it is not.\n";
 
 /* Loads and reports; *out is NULL when it is bad. */
 static int load(const char *file, struct conf **out)

@@ -170,25 +170,28 @@ static const struct {
 } questions[QUESTIONS] = {
 	[ZONE] = {"zone", "Zone",
 		"The zone of the delegates, a name below a domain of yours, like auth.example.org.",
-		init_set_zone},
+		.set = init_set_zone},
 	[ADDRESS] = {"address", "Addresses",
-		"Under which public addresses does the Internet reach this server?", init_set_addresses,
-		propose_addresses, .before = show_addresses, .after = warn_addresses},
+		"Under which public addresses does the Internet reach this server?",
+		.set = init_set_addresses, .propose = propose_addresses, .before = show_addresses,
+		.after = warn_addresses},
 	[NAMESERVER] = {"nameserver", "Name servers",
-		"The zone's name servers, as the parent will name them.", init_set_servers, propose_server},
+		"The zone's name servers, as the parent will name them.", .set = init_set_servers,
+		.propose = propose_server},
 	[CONTACT] = {"contact", "Contact",
-		"Mail address of who is responsible; everybody can see it in the DNS.", init_set_contact,
-		propose_contact},
-	[URL] = {"url", "URL", "Under which URL do clients reach the API?", init_set_url, propose_url},
+		"Mail address of who is responsible; everybody can see it in the DNS.",
+		.set = init_set_contact, .propose = propose_contact},
+	[URL] = {"url", "URL", "Under which URL do clients reach the API?", .set = init_set_url,
+		.propose = propose_url},
 	[TLS] = {"tls", "TLS",
 		"Where does the API's certificate come from? acme: the server gets it itself. files: from two "
 		"files that\nyou keep current. proxy: a proxy on this machine has it, and passes requests on to "
 		"127.0.0.1:8080.",
-		init_set_tls, .fallback = "acme"},
+		.set = init_set_tls, .fallback = "acme"},
 	[CERTIFICATE] = {"certificate", "Certificate", "File with certificate and chain, PEM.",
-		init_set_certificate, .fallback = "/etc/acme-delegate/chain.pem", .after = warn_certificate,
-		.only = INIT_TLS_FILES},
-	[KEY] = {"key", "Key", "File with the private key, PEM.", init_set_key,
+		.set = init_set_certificate, .fallback = "/etc/acme-delegate/chain.pem",
+		.after = warn_certificate, .only = INIT_TLS_FILES},
+	[KEY] = {"key", "Key", "File with the private key, PEM.", .set = init_set_key,
 		.fallback = "/etc/acme-delegate/key.pem", .after = warn_key, .only = INIT_TLS_FILES},
 	[DIRECTORY] = {"directory", .set = init_set_directory, .only = INIT_TLS_ACME, .silent = true},
 	[ACME_CONTACT] = {"acme-contact", .set = init_set_acme_contact, .only = INIT_TLS_ACME,
@@ -196,7 +199,7 @@ static const struct {
 	[REGISTRATION] = {"registration", "Registration",
 		"Who may register a delegate? open: everybody, within limits. token: who has a registration "
 		"token of yours.\nclosed: nobody; delegates are made with \"acme-delegate delegate add\".",
-		init_set_registration, .fallback = "token"},
+		.set = init_set_registration, .fallback = "token"},
 };
 
 /* One answer is one line of ASCII; everything else has no place in a configuration. */
