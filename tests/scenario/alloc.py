@@ -17,8 +17,7 @@ import dns.rcode
 import harness
 from harness import ZONE, poll, txt_of, value
 
-CONTROL = struct.Struct("=16siillxxxx")
-HEAD = struct.Struct("=16siill")
+HEAD = struct.Struct("=16siiqq")
 
 
 class Wrong(AssertionError):
