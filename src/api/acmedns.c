@@ -212,8 +212,10 @@ void acmedns_update(const struct context *c)
 	struct ipc_request q = {.type = IPC_UPDATE, .client = r->client};
 	char *text = NULL;
 	struct call *k;
-	if (credentials_from_headers(r, &q) || acmedns_read_update(r->body, r->body_len, &q, &text)) {
-		answer_error(c, "forbidden");
+	int rc = credentials_from_headers(r, &q);
+	rc = rc ? rc : acmedns_read_update(r->body, r->body_len, &q, &text);
+	if (rc) {
+		answer_error(c, rc == ERR_NOMEM ? "db_error" : "forbidden");
 	} else if ((k = call_new(c, success_text)) != NULL) {
 		k->text = text;
 		call_ask(k, &q);

@@ -53,8 +53,10 @@ int body_parse(const char *body, size_t len, json_t **out)
 		return ERR_INVALID;
 	json_t *value =
 		json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	/* Of most allocations that fail it says nothing at all; of what is malformed it always says what. */
 	if (!value)
-		return json_error_code(&error) == json_error_out_of_memory ? ERR_NOMEM : ERR_INVALID;
+		return json_error_code(&error) == json_error_out_of_memory || !*error.text ? ERR_NOMEM
+											   : ERR_INVALID;
 	if (json_is_object(value) && !keys_are_unique(value)) {
 		json_decref(value);
 		return ERR_INVALID;

@@ -63,6 +63,7 @@ static _Noreturn void watch(const struct settings *s, int to, pid_t parent)
 	struct diag *d = diag_new();
 	signal(SIGALRM, SIG_DFL);
 	alarm(DAMAGE_CHECK_SECONDS);
+	prctl(PR_SET_NAME, "delegate-check", 0, 0, 0);
 	if (setpriority(PRIO_PROCESS, 0, NICE))
 		log_debug("app", "cannot lower the priority of the check");
 	if (!d || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)

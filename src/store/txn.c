@@ -135,8 +135,10 @@ static int write_sums(struct store_txn *t)
 	uint8_t bytes[STORE_SUMS_SIZE + STORE_SEAL];
 	MDB_val key = {sizeof STORE_KEY_SUMS - 1, (void *)STORE_KEY_SUMS}, value = {sizeof bytes, bytes};
 	struct writer w = writer_over(bytes + STORE_SUMS_SIZE, STORE_SEAL);
-	if (!t->summed)
-		return 0;
+	/* Also where only records without seals were written: it says of which commit everything is. */
+	int code = read_sums(t);
+	if (code)
+		return code;
 	t->sums.commit = mdb_txn_id(t->txn);
 	store_encode_sums(&t->sums, bytes);
 	write_u32(&w, store_seal(STORE_META, &key, bytes, STORE_SUMS_SIZE));
