@@ -22,6 +22,7 @@ enum {
 	RESTART_MAX_MS = 800, /* ... up to this: a child shall be back within a second */
 	VERDICT_MS = 1000,    /* for a check of the store, before the keeper opens it again */
 	STOP_MS = 12 * 1000,  /* for an orderly stop; then SIGKILL */
+	AGENT_STOP_MS = 3000, /* of which the agent has as much before the keeper goes */
 	READY_POLL_MS = 10 /* how often it is looked whether all children serve, if somebody waits for it */
 };
 
@@ -122,12 +123,19 @@ static void tell_role(struct supervisor *s, enum role role)
 			tell(s, c, CHILD_STOP_SIGNAL);
 }
 
-/* The api goes first, because the requests it still has need the keeper. */
+/* The agent may be in the middle of something with the world, which is not waited for long. */
+static bool askers_have_ended(const struct supervisor *s)
+{
+	bool patient = clock_mono_ms() < s->stop_deadline - STOP_MS + AGENT_STOP_MS;
+	return !running(s, ROLE_API) && !(patient && running(s, ROLE_AGENT));
+}
+
+/* The api and the agent go first, because the requests they still have need the keeper. */
 static void stop_in_order(struct supervisor *s)
 {
 	tell_role(s, ROLE_AGENT);
 	tell_role(s, ROLE_API);
-	if (!running(s, ROLE_API)) {
+	if (askers_have_ended(s)) {
 		tell_role(s, ROLE_KEEPER);
 		tell_role(s, ROLE_DNS);
 		tell_role(s, ROLE_DOT);

@@ -428,3 +428,26 @@ def test_modes_change_with_a_reload(acme_server):
     one.hup()
     poll(lambda: one.certificate() == new, 10, "the CA's certificate")
     poll(lambda: one.caa() == allowing(one), 10, "CAA")
+
+
+def test_a_stop_in_the_middle_of_an_order(acme_server):
+    """It does not wait for the CA."""
+    one = acme_server()
+    reached, release = threading.Event(), threading.Event()
+
+    def hold(request):
+        if "/chalZ/" in request.path:
+            reached.set()
+            release.wait(20)
+
+    one.ca.proxy.instead = hold
+    one.start()
+    assert reached.wait(15)
+    assert one.query(CHALLENGE).answer
+    begun = time.monotonic()
+    one.stop()
+    assert time.monotonic() - begun < 8
+    release.set()
+    one.ca.reset()
+    one.start()
+    assert own_ca.names(one.await_certificate()) == f"DNS:{ZONE}"
