@@ -209,7 +209,10 @@ int agent_process_run(
 	if (rc)
 		goto out;
 	rc = sandbox_enter_agent(s->conf->store_path, s->conf->api.acme.ca_file, seat);
-	rc = rc ? rc : run(s, &a, folder, binding, fresh);
+	if (!rc) {
+		board_serving(seat);
+		rc = run(s, &a, folder, binding, fresh);
+	}
 	ipc_client_free(&a.keeper);
 out:
 	secure_wipe(binding, sizeof binding);

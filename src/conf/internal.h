@@ -26,7 +26,6 @@ enum kind {
 struct choice {
 	const char *name; /* NULL ends the array */
 	unsigned value;
-	bool unavailable; /* known, but this version cannot do it yet */
 };
 
 struct row {
@@ -34,7 +33,6 @@ struct row {
 	enum kind kind;
 	bool list;      /* a sequence of that kind; one alone may stand without the brackets */
 	bool required;  /* has no default */
-	bool reserved;  /* accepted with a warning, has no field */
 	bool commented; /* optional: the sample shows it behind a '#' */
 	size_t offset;  /* of the field in the table's struct; of a list, the field points to the items */
 	size_t count_offset; /* of a list: the size_t that holds how many there are */

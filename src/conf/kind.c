@@ -66,8 +66,6 @@ static int parse_choice(const struct row *r, const char *text, void *field)
 	for (const struct choice *c = r->choices; c->name; c++) {
 		if (strcmp(c->name, text) != 0)
 			continue;
-		if (c->unavailable)
-			return ERR_FORBIDDEN;
 		*(unsigned *)field = c->value;
 		return OK;
 	}
@@ -172,7 +170,7 @@ static void format_duration(uint64_t seconds, char buf[static VALUE_TEXT])
 
 static const char *choice_name(const struct choice *c, unsigned value)
 {
-	while (c->name && (c->unavailable || c->value != value))
+	while (c->name && c->value != value)
 		c++;
 	return c->name;
 }
@@ -220,9 +218,7 @@ static void describe_choice(const struct row *r, char out[static VALUE_TEXT])
 	print_into(out, "one of");
 	for (const struct choice *c = r->choices; c->name; c++) {
 		size_t len = strlen(out);
-		if (!c->unavailable)
-			(void)!text_format(
-				out + len, VALUE_TEXT - len, "%s %s", c == r->choices ? "" : ",", c->name);
+		(void)!text_format(out + len, VALUE_TEXT - len, "%s %s", c == r->choices ? "" : ",", c->name);
 	}
 }
 

@@ -61,9 +61,6 @@ static bool load_text(struct load *l, const struct row *r, const char *text, uns
 		return out_of_memory(l);
 	kind_describe(r, expected);
 	shown(text, value);
-	if (err == ERR_FORBIDDEN)
-		return problem(l, line, "%s: %s is not available in this version yet; use %s", l->path, value,
-			expected);
 	if (!expected[0])
 		return problem(l, line, "%s: the text is empty or has control characters", l->path);
 	return problem(l, line, "%s: \"%s\" is not %s", l->path, value, expected);
@@ -148,8 +145,6 @@ static bool default_list(struct load *l, const struct row *r, const char *text, 
 static bool load_default(struct load *l, const struct row *r, unsigned line, void *base)
 {
 	const char *text = l->sample && r->sample ? r->sample : r->fallback;
-	if (r->reserved)
-		return true;
 	if (r->required && !l->sample)
 		return problem(l, line, "%s is missing", l->path);
 	if (r->kind == KIND_TABLE && r->list)
@@ -163,11 +158,6 @@ static bool load_default(struct load *l, const struct row *r, unsigned line, voi
 
 static bool load_row(struct load *l, const struct row *r, int node, void *base)
 {
-	if (r->reserved) {
-		diag_warning(l->d, l->file, document_line(l, node), "%s has no effect in this version yet",
-			l->path);
-		return true;
-	}
 	bool ok = r->list ? load_list(l, r, node, base) : load_item(l, r, node, field_of(r, base));
 	return verdict(l, node, ok);
 }
@@ -335,8 +325,6 @@ void free_table(const struct table *t, void *base)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct row *r = &t->rows[i];
-		if (r->reserved)
-			continue;
 		if (!r->list) {
 			free_value(r, field_of(r, base));
 			continue;

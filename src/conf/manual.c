@@ -51,7 +51,7 @@ static void print_row(FILE *to, const struct row *r, const char *above)
 	fputc('\n', to);
 	print_escaped(to, text);
 	fputc('\n', to);
-	if (r->kind != KIND_TABLE || r->reserved)
+	if (r->kind != KIND_TABLE)
 		return;
 	for (size_t i = 0; i < r->table->count; i++)
 		print_row(to, &r->table->rows[i], path);

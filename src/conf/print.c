@@ -79,12 +79,11 @@ static void describe_default(const struct row *r, char out[static VALUE_TEXT])
 void row_describe(const struct row *r, char *out, size_t cap)
 {
 	char expected[VALUE_TEXT] = "", fallback[VALUE_TEXT];
-	if (r->kind != KIND_TABLE && !r->reserved)
+	if (r->kind != KIND_TABLE)
 		kind_describe(r, expected);
 	describe_default(r, fallback);
 	bool brackets = expected[0] || fallback[0];
-	(void)!text_format(out, cap, "%s%s%s%s%s%s%s%s%s%s",
-		r->reserved ? "Has no effect in this version yet: " : "", r->prose, brackets ? " (" : "",
+	(void)!text_format(out, cap, "%s%s%s%s%s%s%s%s%s", r->prose, brackets ? " (" : "",
 		r->list && expected[0] ? "list, each " : "", expected, r->unit ? " " : "",
 		r->unit ? r->unit : "", expected[0] && fallback[0] ? "; " : "", fallback,
 		brackets ? ")" : "");
@@ -187,13 +186,9 @@ static void print_example(const struct printer *p, const struct row *r)
 
 static void print_row(struct printer *p, const struct row *r, const void *base)
 {
-	if (r->reserved && !p->comments)
-		return;
-	bool example = p->comments && !p->sample && !r->reserved && r->sample && !is_set(r, base);
-	print_key(p, r, example || (p->comments && r->reserved) || (p->sample && r->commented));
-	if (r->reserved) {
-		fprintf(p->to, " %s\n", r->sample);
-	} else if (example) {
+	bool example = p->comments && !p->sample && r->sample && !is_set(r, base);
+	print_key(p, r, example || (p->sample && r->commented));
+	if (example) {
 		print_example(p, r);
 	} else if (r->list) {
 		print_list(p, r, base);

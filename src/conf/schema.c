@@ -180,10 +180,10 @@ static const struct row dns_rows[] = {
 static const struct table dns_table = TABLE(dns_rows);
 
 static const struct choice tls_modes[] = {
-	{"files", CONF_TLS_FILES, false},
-	{"off", CONF_TLS_OFF, false},
-	{"acme", CONF_TLS_ACME, false},
-	{NULL, 0, false},
+	{"files", CONF_TLS_FILES},
+	{"off", CONF_TLS_OFF},
+	{"acme", CONF_TLS_ACME},
+	{NULL, 0},
 };
 
 static const struct row acme_rows[] = {
@@ -262,10 +262,10 @@ static const struct row tls_rows[] = {
 static const struct table tls_table = TABLE(tls_rows);
 
 static const struct choice registration_modes[] = {
-	{"open", CONF_REGISTRATION_OPEN, false},
-	{"token", CONF_REGISTRATION_TOKEN, false},
-	{"closed", CONF_REGISTRATION_CLOSED, false},
-	{NULL, 0, false},
+	{"open", CONF_REGISTRATION_OPEN},
+	{"token", CONF_REGISTRATION_TOKEN},
+	{"closed", CONF_REGISTRATION_CLOSED},
+	{NULL, 0},
 };
 
 static const struct row registration_rows[] = {
@@ -379,17 +379,17 @@ static const struct row admin_rows[] = {
 static const struct table admin_table = TABLE(admin_rows);
 
 static const struct choice log_levels[] = {
-	{"error", LOG_LEVEL_ERROR, false},
-	{"warning", LOG_LEVEL_WARNING, false},
-	{"info", LOG_LEVEL_INFO, false},
-	{"debug", LOG_LEVEL_DEBUG, false},
-	{NULL, 0, false},
+	{"error", LOG_LEVEL_ERROR},
+	{"warning", LOG_LEVEL_WARNING},
+	{"info", LOG_LEVEL_INFO},
+	{"debug", LOG_LEVEL_DEBUG},
+	{NULL, 0},
 };
 
 static const struct choice log_formats[] = {
-	{"text", LOG_FORMAT_TEXT, false},
-	{"json", LOG_FORMAT_JSON, false},
-	{NULL, 0, false},
+	{"text", LOG_FORMAT_TEXT},
+	{"json", LOG_FORMAT_JSON},
+	{NULL, 0},
 };
 
 static const struct row log_rows[] = {

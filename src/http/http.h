@@ -91,9 +91,7 @@ extern const unsigned http_statuses[HTTP_STATUSES]; /* the last is 0 */
 struct http_settings {
 	const int *listen; /* listening TCP sockets, stay the caller's */
 	size_t listen_count;
-	const char *certificate; /* PEM chain and key files, both or none; read by http_start only */
-	const char *key;
-	const struct tls_context *tls; /* instead of the two: the caller's own, which outlives the server */
+	const struct tls_context *tls; /* for HTTP_PROTOCOL; it outlives the server. NULL: plain HTTP */
 	const struct prefix *trusted_proxies; /* only these may set X-Forwarded-For; the rightmost untrusted
 						 entry counts */
 	size_t trusted_proxy_count;
@@ -101,7 +99,7 @@ struct http_settings {
 	struct http_counters *counters; /* NULL: nobody reads them */
 };
 
-/* ERR_INVALID: certificate (see tls_check_certificate). ERR_NOMEM, ERR_SYSTEM. */
+/* ERR_NOMEM, ERR_SYSTEM. */
 int http_start(
 	const struct http_settings *s, http_handler *handler, void *ctx, struct http_server **out) MUST_USE;
 

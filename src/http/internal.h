@@ -94,8 +94,7 @@ struct http_server {
 	struct source wake; /* eventfd */
 	struct listener *listeners;
 	size_t listener_count;
-	struct tls_context *own_tls;
-	const struct tls_context *tls; /* own_tls or the settings'; NULL: plain */
+	const struct tls_context *tls; /* NULL: plain */
 	struct prefix *trusted;
 	size_t trusted_count;
 	http_handler *handler;

@@ -274,9 +274,7 @@ int http_start(
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->woken);
 	int r = copy_settings(s, settings);
-	if (r == OK && settings->certificate)
-		r = tls_context_new(settings->certificate, settings->key, HTTP_PROTOCOL, &s->own_tls);
-	s->tls = s->own_tls ? s->own_tls : settings->tls;
+	s->tls = settings->tls;
 	if (r == OK)
 		r = crowds_new(&s->crowds);
 	if (r == OK)
@@ -313,7 +311,6 @@ void http_stop(struct http_server **server)
 		(void)close(s->wake.fd);
 	if (s->epoll >= 0)
 		(void)close(s->epoll);
-	tls_context_free(&s->own_tls);
 	crowds_free(&s->crowds);
 	free(s->listeners);
 	free(s->trusted);

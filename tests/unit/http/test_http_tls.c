@@ -3,10 +3,11 @@
 
 #include "tempdir.h"
 #include "tls/certificate.h"
+#include "tls/tls.h"
 
 static struct {
 	struct tempdir dir;
-	char certificate[128], key[128], junk[128];
+	struct tls_context *tls;
 } files;
 
 static void name_file(char out[static 128], const char *name)
@@ -17,34 +18,21 @@ static void name_file(char out[static 128], const char *name)
 static int make_files(void **state)
 {
 	time_t now = time(NULL);
+	char certificate[128], key[128];
 	(void)state;
 	files.dir = tempdir_make();
-	name_file(files.certificate, "cert.pem");
-	name_file(files.key, "key.pem");
-	name_file(files.junk, "junk.pem");
-	make_certificate(files.certificate, files.key, now - 3600, now + 3600);
-	write_file(files.junk, "no certificate\n", 15);
-	return 0;
+	name_file(certificate, "cert.pem");
+	name_file(key, "key.pem");
+	make_certificate(certificate, key, now - 3600, now + 3600);
+	return tls_context_new(certificate, key, HTTP_PROTOCOL, &files.tls);
 }
 
 static int remove_files(void **state)
 {
 	(void)state;
+	tls_context_free(&files.tls);
 	tempdir_remove(files.dir.path);
 	return 0;
-}
-
-static void a_bad_certificate_does_not_start(void **state)
-{
-	(void)state;
-	uint16_t port;
-	int fd = test_listen(&port);
-	struct http_server *h;
-	struct http_settings s = {
-		.listen = &fd, .listen_count = 1, .certificate = files.junk, .key = files.key};
-	assert_int_equal(http_start(&s, NULL, NULL, &h), ERR_INVALID);
-	assert_null(h);
-	close(fd);
 }
 
 /* ---- connections ---- */
@@ -65,8 +53,7 @@ struct tls_client {
 
 static void start_tls(struct testserver *t)
 {
-	testserver_start(t, (struct http_settings){.certificate = files.certificate, .key = files.key},
-		say_path, NULL);
+	testserver_start(t, (struct http_settings){.tls = files.tls}, say_path, NULL);
 }
 
 /* The result of the handshake. */
@@ -241,7 +228,6 @@ static void plain_http_to_a_tls_port_is_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_bad_certificate_does_not_start),
 		cmocka_unit_test(requests_over_tls_1_3),
 		cmocka_unit_test(requests_over_tls_1_2),
 		cmocka_unit_test(much_at_once_is_answered),
