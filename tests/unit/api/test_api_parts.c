@@ -16,8 +16,8 @@ static void every_spelling_of_a_user_is_the_same(void **state)
 	static const char *const spellings[] = {
 		USER,
 		"EABCDB41-D89F-4580-826F-3E62E9755EF2",
-		"{" USER "}",
-		"urn:uuid:" USER,
+		("{" USER "}"),
+		("urn:uuid:" USER),
 		"URN:UUID:EABCDB41-d89f-4580-826f-3e62e9755ef2",
 		"eabcdb41d89f4580826f3e62e9755ef2",
 	};

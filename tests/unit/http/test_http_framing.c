@@ -201,8 +201,8 @@ static void unusual_but_clear_requests_pass(void **state)
 		"POST / HTTP/1.0\r\nExpect: something\r\n\r\n",
 		/* Perl's LWP, and Java's HttpClient without TLS */
 		"POST / HTTP/1.1\r\nTE: deflate,gzip;q=0.3\r\nConnection: TE, close\r\nHost: a\r\n\r\n",
-		"POST / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: a_b:8080\r\n"
-		"HTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n\r\n",
+		("POST / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: a_b:8080\r\n"
+		 "HTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n\r\n"),
 		"DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection:\r\n\r\n",
 	};
 	struct testserver t;
