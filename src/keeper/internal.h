@@ -59,8 +59,6 @@ struct hearing {
 enum judgement judge_request(struct hearing *h);
 /* The secret of a request that was to be verified is wrong. */
 void judge_wrong_secret(struct hearing *h);
-/* Writes a page, to see whether that is possible. As store_txn_put. */
-int judge_probe(struct store_txn *t, int64_t wall) MUST_USE;
 
 /* ---- what the judge's files share ---- */
 

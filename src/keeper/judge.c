@@ -189,21 +189,13 @@ static enum ipc_status check_operator(struct hearing *h)
 
 /* ---- one request ---- */
 
-int judge_probe(struct store_txn *t, int64_t wall)
-{
-	static const char key[] = "probe";
-	return store_txn_put(t, STORE_META, key, sizeof key - 1, &wall, sizeof wall);
-}
-
-/* Reads a page, and while writing is in doubt writes one: a full disk shall be seen, and its end too. */
+/* Reads a page. Whether one can be written the keeper tries by itself, while it is in doubt. */
 static enum ipc_status hear_health(struct hearing *h)
 {
 	uint16_t id;
 	h->judge->health_asked = true;
 	int rc = delegate_zone_id(h->t, h->judge->settings->zones[0].name, &id);
-	if (!rc && h->judge->probe)
-		rc = judge_probe(h->t, h->now.wall);
-	return rc ? IPC_FAILED : IPC_OK;
+	return rc || h->judge->probe ? IPC_FAILED : IPC_OK;
 }
 
 static enum ipc_status hear(struct hearing *h)

@@ -205,6 +205,12 @@ def children_of(parent):
     return found
 
 
+def roles_of(parent):
+    """The same of a server, without the processes that come for one piece of work and go with it."""
+    return [(pid, name.removeprefix("delegate-")) for pid, name in children_of(parent)
+            if name.startswith("delegate-") and name != "delegate-check"]
+
+
 class Server:
     """One `serve` process. start() returns when both DNS and API answer."""
 
@@ -360,7 +366,7 @@ class Server:
 
     def children(self):
         """Role -> pid: dns0, dns1, ..., dot, api, keeper."""
-        return {name.removeprefix("delegate-"): pid for pid, name in children_of(self.process.pid)}
+        return {role: pid for pid, role in roles_of(self.process.pid)}
 
     def hup(self):
         self.process.send_signal(signal.SIGHUP)

@@ -238,7 +238,7 @@ def settled(one):
     seen = []
 
     def quiet():
-        processes = [pid for pid, _ in harness.children_of(one.process.pid)]
+        processes = [pid for pid, _ in harness.roles_of(one.process.pid)]
         seen.append(sorted(processes))
         return len(seen) > 20 and seen[-1] == seen[-20] and len(processes) == len(one.children())
 

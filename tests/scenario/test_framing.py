@@ -148,4 +148,6 @@ def test_document_has_the_limits_of_the_header():
     header = (ROOT / "src" / "http" / "http.h").read_text() + (ROOT / "src" / "http" / "head.h").read_text()
     numbers = {name: int(number) for name, number in re.findall(r"((?:HTTP|HEAD)_[A-Z_]+) = (\d+)", header)}
     rows = dict(re.findall(r"\| `((?:HTTP|HEAD)_[A-Z_]+)` \| (\d[\d ]*)", DOCUMENT.read_text()))
+    for name in ("HTTP_CLASSES", "HTTP_STATUSES"):  # sizes of tables of counters, which limit nobody
+        del numbers[name]
     assert {name: int(text.replace(" ", "")) for name, text in rows.items()} == numbers
