@@ -83,7 +83,8 @@ def test_all_is_well(server):
     assert any(line.startswith("certificate ") and " left, until 20" in line for line in lines)
     for who, pid in server.children().items():
         (line,) = [li for li in lines if li.split()[:1] == [who]]
-        assert line.split()[1:3] == ["running", str(pid)] and line.split()[-1] in ("all", "privileges", "files", "network", "signals", "calls")
+        assert line.split()[1:3] == ["running", str(pid)]
+        assert line.split()[-1] in ("all", "files", "calls"), "as much as this kernel can take away"
     assert max(map(len, lines)) <= 100
 
 
