@@ -223,7 +223,7 @@ def print_bounds(sizes, sparse):
         text = ("" if bound == "none" else "cannot tell") if met is None else "yes" if met else "**no**"
         print_row([what, bound, measured, f"({text.strip('*')})" if there == [False] else text])
     print("\nNot measured here: what survives kill -9 and power cuts, and what is answered when the store fails. "
-          "tests/scenario has test_crash.py and test_faults.py for kills and failures; nothing cuts the power yet.\n")
+          "`make soak` does that.\n")
 
 
 # ---- details ----

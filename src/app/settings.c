@@ -7,8 +7,8 @@
 #include "util/secure.h"
 
 enum {
-	CHECK_MS = 40,      /* of a start: what is not checked by then is checked beside serving */
-	MIGRATE_MS = 20,    /* the same for bringing an old store up to date */
+	CHECK_MS = 15,      /* of a start: what is not checked by then is checked beside serving */
+	MIGRATE_MS = 10,    /* the same for bringing an old store up to date */
 	MIGRATE_STEP = 500, /* records */
 	BIND_SECONDS = 60   /* and then it has come to no end */
 };

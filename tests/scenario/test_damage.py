@@ -17,7 +17,7 @@ import harness
 from harness import ZONE, own, poll, txt_of, value
 
 STORES = pathlib.Path(__file__).with_name("stores")
-SAMPLE_S = 25  # of random damage
+SAMPLE_S = 15
 
 
 # ---- random damage
