@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "acme/files.h"
+#include "util/scarce.h"
 #include "util/text.h"
 
 static void get_text(const json_t *o, const char *key, char *out, size_t cap)
@@ -46,10 +47,13 @@ static void read_renewal(const json_t *o, struct book *b)
 
 static int read_book(const char *text, size_t len, struct book *out)
 {
+	json_set_alloc_funcs(scarce_malloc, scarce_free);
+	scarce_begin();
 	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(o)) {
+	bool scarce = scarce_end();
+	if (scarce || !json_is_object(o)) {
 		json_decref(o);
-		return ERR_INVALID;
+		return scarce ? ERR_NOMEM : ERR_INVALID;
 	}
 	json_t *accounts = json_object_get(o, "accounts");
 	if (json_is_object(accounts)) {

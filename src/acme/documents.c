@@ -5,17 +5,25 @@
 #include <string.h>
 
 #include "acme/dates.h"
+#include "util/scarce.h"
 #include "util/text.h"
 
-static json_t *load_object(const char *body, size_t len)
+/* *out: NULL unless OK. */
+static int load_object(const char *body, size_t len, json_t **out)
 {
+	*out = NULL;
 	if (len > DOCUMENT_MAX)
-		return NULL;
+		return ERR_INVALID;
+	json_set_alloc_funcs(scarce_malloc, scarce_free);
+	scarce_begin();
 	json_t *o = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(o))
-		return o;
+	bool scarce = scarce_end();
+	if (!scarce && json_is_object(o)) {
+		*out = o;
+		return OK;
+	}
 	json_decref(o);
-	return NULL;
+	return scarce ? ERR_NOMEM : ERR_INVALID;
 }
 
 /* Printable ASCII, so that it can be shown anywhere; what does not fit is left away. */
@@ -81,9 +89,10 @@ static void get_profiles(const json_t *meta, struct directory *d)
 int document_directory(const char *body, size_t len, struct directory *out)
 {
 	*out = (struct directory){0};
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	const json_t *meta = json_object_get(o, "meta");
-	int rc = o ? OK : ERR_INVALID;
+	int rc = loaded;
 	if (!rc)
 		rc = get_url(o, "newNonce", true, out->new_nonce);
 	if (!rc)
@@ -145,10 +154,11 @@ static void read_problem(const json_t *o, struct problem *p)
 int document_problem(const char *body, size_t len, struct problem *out)
 {
 	*out = (struct problem){0};
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	read_problem(o, out);
 	json_decref(o);
-	return o ? OK : ERR_INVALID;
+	return loaded;
 }
 
 static enum status read_status(const json_t *o)
@@ -181,7 +191,8 @@ static int read_authorizations(const json_t *o, struct order *out)
 int document_order(const char *body, size_t len, struct order *out)
 {
 	*out = (struct order){0};
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	out->status = read_status(o);
 	int rc = out->status == STATUS_UNKNOWN ? ERR_INVALID : read_authorizations(o, out);
 	if (!rc)
@@ -190,7 +201,7 @@ int document_order(const char *body, size_t len, struct order *out)
 		rc = get_url(o, "certificate", out->status == STATUS_VALID, out->certificate);
 	read_problem(json_object_get(o, "error"), &out->problem);
 	json_decref(o);
-	return rc;
+	return loaded ? loaded : rc;
 }
 
 /* Section 8.1: "It MUST NOT contain any characters outside the base64url alphabet". */
@@ -219,7 +230,8 @@ static int read_challenges(const json_t *o, struct authorization *out)
 int document_authorization(const char *body, size_t len, struct authorization *out)
 {
 	*out = (struct authorization){0};
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	const json_t *identifier = json_object_get(o, "identifier");
 	out->status = read_status(o);
 	int rc = out->status == STATUS_UNKNOWN ? ERR_INVALID : OK;
@@ -234,21 +246,23 @@ int document_authorization(const char *body, size_t len, struct authorization *o
 	if (!rc)
 		rc = read_challenges(o, out);
 	json_decref(o);
-	return rc;
+	return loaded ? loaded : rc;
 }
 
 int document_account(const char *body, size_t len, enum status *out)
 {
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	*out = read_status(o);
 	json_decref(o);
-	return *out == STATUS_UNKNOWN ? ERR_INVALID : OK;
+	return loaded ? loaded : *out == STATUS_UNKNOWN ? ERR_INVALID : OK;
 }
 
 int document_window(const char *body, size_t len, struct window *out)
 {
 	*out = (struct window){0};
-	json_t *o = load_object(body, len);
+	json_t *o;
+	int loaded = load_object(body, len, &o);
 	const json_t *w = json_object_get(o, "suggestedWindow");
 	int rc = date_rfc3339(text_or(w, "start", ""), &out->start);
 	if (!rc)
@@ -256,5 +270,5 @@ int document_window(const char *body, size_t len, struct window *out)
 	append(out->explanation, sizeof out->explanation, text_or(o, "explanationURL", ""));
 	json_decref(o);
 	/* RFC 9773 section 4.2: an end that is no later than the start is as good as no answer. */
-	return !rc && out->end <= out->start ? ERR_INVALID : rc;
+	return loaded ? loaded : !rc && out->end <= out->start ? ERR_INVALID : rc;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "api/api.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "util/scarce.h"
 #include "util/secure.h"
 
 /* ---- paths ---- */
@@ -173,14 +173,6 @@ void api_handle(void *ctx, struct http_exchange *x, const struct http_request *r
 
 /* ---- start and end ---- */
 
-/* JSON texts hold keys on their way in and out. */
-static void wiping_free(void *p)
-{
-	if (p)
-		secure_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
 static int MUST_USE set_base(struct base_path *b, const char *path, const char *url)
 {
 	char clean[BASE_PATH_MAX + 1];
@@ -203,7 +195,7 @@ int api_new(const struct api_settings *s, struct ipc_client *client, struct api 
 		return r;
 	TAILQ_INIT(&a->held);
 	TAILQ_INIT(&a->impatient);
-	json_set_alloc_funcs(malloc, wiping_free);
+	json_set_alloc_funcs(scarce_malloc, scarce_free);
 	/* Now, while /dev/urandom can be read: later jansson would take the time of day, and whoever guesses
 	 * that could send objects whose keys all collide. */
 	json_object_seed(0);

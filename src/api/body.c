@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "api/internal.h"
+#include "util/scarce.h"
 
 enum { DEPTH_MAX = 16, KEYS_MAX = 64 };
 
@@ -47,16 +48,18 @@ static bool keys_are_unique(json_t *object)
 
 int body_parse(const char *body, size_t len, json_t **out)
 {
-	json_error_t error;
 	*out = NULL;
 	if (!is_shallow(body, len))
 		return ERR_INVALID;
+	scarce_begin();
 	json_t *value =
-		json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-	/* Of most allocations that fail it says nothing at all; of what is malformed it always says what. */
+		json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (scarce_end()) {
+		json_decref(value);
+		return ERR_NOMEM;
+	}
 	if (!value)
-		return json_error_code(&error) == json_error_out_of_memory || !*error.text ? ERR_NOMEM
-											   : ERR_INVALID;
+		return ERR_INVALID;
 	if (json_is_object(value) && !keys_are_unique(value)) {
 		json_decref(value);
 		return ERR_INVALID;

@@ -58,11 +58,15 @@ static int write_image(const struct conf *c, struct diag *d, int pipe_end)
 		diag_error(d, c->store_path, 0, "there is no store here");
 	if (!rc) {
 		rc = store_copy(s, pipe_end);
-		if (rc && rc != ERR_SYSTEM) /* who broke the pipe says why */
+		if (rc == ERR_SYSTEM && errno != EPIPE) /* who broke the pipe says why */
+			diag_error(d, c->store_path, 0, "cannot read the store: %s", strerror(errno));
+		else if (rc && rc != ERR_SYSTEM)
 			diag_error(d, c->store_path, 0, "cannot read the store: %s", error_text(rc));
 	}
 	store_close(&s);
 	diag_print(d, stderr);
+	if (rc && !diag_errors(d))
+		fprintf(stderr, "cannot back up: %s\n", error_text(rc));
 	return rc ? APP_FAILED : APP_OK;
 }
 

@@ -15,6 +15,7 @@
 #include "bulk/database.h"
 #include "bulk/internal.h"
 #include "util/secure.h"
+#include "util/scarce.h"
 #include "util/text.h"
 
 enum {
@@ -243,11 +244,13 @@ static void canonical_username(char *text)
  * everybody in here. */
 static json_t *read_allow(const struct account *k)
 {
-	json_error_t error;
-	json_t *list = k->null[ALLOW] ? NULL : json_loads(k->text[ALLOW], JSON_DECODE_ANY, &error);
-	if (json_is_null(list)) /* an empty list, to acme-dns */
+	json_set_alloc_funcs(scarce_malloc, scarce_free);
+	scarce_begin();
+	json_t *list = k->null[ALLOW] ? NULL : json_loads(k->text[ALLOW], JSON_DECODE_ANY, NULL);
+	bool scarce = scarce_end();
+	if (!scarce && json_is_null(list)) /* an empty list, to acme-dns */
 		return json_array();
-	if (json_is_array(list))
+	if (!scarce && json_is_array(list))
 		return list;
 	json_decref(list);
 	return NULL;

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "bulk/internal.h"
+#include "util/scarce.h"
 #include "util/text.h"
 
 const char bulk_format_name[] = "acme-delegate";
@@ -449,9 +450,13 @@ int record_parse(const char *line, size_t len, const struct record_rules *rules,
 	why[0] = 0;
 	if (!len)
 		return bulk_complain(why, "an empty line");
+	json_set_alloc_funcs(scarce_malloc, scarce_free);
+	scarce_begin();
 	json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
-	if (!object && json_error_code(&error) == json_error_out_of_memory)
+	if (scarce_end()) {
+		json_decref(object);
 		return ERR_NOMEM;
+	}
 	if (!object)
 		return bulk_complain(why, "not JSON: %s, at column %d", error.text, error.column);
 	int rc = read_record(object, &r);

@@ -338,17 +338,31 @@ int admin_ask(struct app_admin *a, struct ipc_request *q, struct ipc_reply *out)
 	return APP_FAILED;
 }
 
-int admin_print_json(const struct ipc_reply *r)
+/* `rc`: of what has rendered it, which takes `json` over. */
+static int print_rendered(int rc, char *json)
 {
-	char *json;
-	if (api_render(r, &json)) {
-		fprintf(stderr, "%s\n", error_text(ERR_NOMEM));
+	if (rc) {
+		fprintf(stderr, "%s\n", error_text(rc));
 		return APP_FAILED;
 	}
 	puts(json);
 	secure_wipe(json, strlen(json));
 	free(json);
 	return APP_OK;
+}
+
+int admin_print_json(const struct ipc_reply *r)
+{
+	char *json = NULL;
+	int rc = api_render(r, &json);
+	return print_rendered(rc, json);
+}
+
+int admin_print_entry(const struct ipc_reply *r, size_t i)
+{
+	char *json = NULL;
+	int rc = api_render_entry(r, i, &json);
+	return print_rendered(rc, json);
 }
 
 int admin_do(struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *done)

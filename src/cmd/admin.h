@@ -59,6 +59,8 @@ bool admin_lists(const struct admin_options *o, struct ipc_request *q);
 int admin_ask(struct app_admin *a, struct ipc_request *q, struct ipc_reply *out);
 /* Prints the reply as one line of JSON. Returns the exit status. */
 int admin_print_json(const struct ipc_reply *r);
+/* The same with its i-th entry alone. */
+int admin_print_entry(const struct ipc_reply *r, size_t i);
 /* Asks, and prints `done` (a sentence) or, with --json, the reply. Returns the exit status. */
 int admin_do(struct app_admin *a, const struct admin_options *o, struct ipc_request *q, const char *done);
 

@@ -72,14 +72,9 @@ static bool is_wanted(const struct admin_options *o, const struct ipc_delegate_e
 static int print_entry(struct table *t, const struct admin_options *o, const struct ipc_reply *r, size_t i)
 {
 	const struct ipc_delegate_entry *d = &r->delegates[i];
-	char day[ADMIN_TIME], *json;
-	if (o->json) {
-		if (api_render_entry(r, i, &json))
-			return APP_FAILED;
-		puts(json);
-		free(json);
-		return APP_OK;
-	}
+	char day[ADMIN_TIME];
+	if (o->json)
+		return admin_print_entry(r, i);
 	char(*row)[TABLE_CELL] = table_row(t);
 	if (!row)
 		return APP_FAILED;

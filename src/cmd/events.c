@@ -38,6 +38,7 @@ struct reading {
 	struct table table;
 	uint64_t after; /* the last number seen */
 	bool shown;
+	bool said; /* that a page could not be printed, or it is said when the output is closed */
 	char name[IPC_NAME_MAX + 1];
 	int stop;
 };
@@ -108,14 +109,11 @@ static void fill_row(char (*row)[TABLE_CELL], const struct ipc_event *e, bool br
 static int print_page(struct reading *r, const struct ipc_reply *reply)
 {
 	for (size_t i = 0; i < reply->count; i++) {
-		char *json;
 		r->after = reply->events[i].sequence;
 		r->shown = true;
 		if (r->options->json) {
-			if (api_render_entry(reply, i, &json))
+			if (admin_print_entry(reply, i))
 				return APP_FAILED;
-			puts(json);
-			free(json);
 			continue;
 		}
 		char(*row)[TABLE_CELL] = table_row(&r->table);
@@ -189,6 +187,13 @@ static int go_back(struct reading *r, uint64_t last, uint64_t end)
 	return rc;
 }
 
+/* Why a page was not printed was said, or will be. */
+static int say_no_more(struct reading *r)
+{
+	r->said = true;
+	return ERR_SYSTEM;
+}
+
 static int read_last(struct reading *r)
 {
 	struct ipc_reply reply;
@@ -200,7 +205,7 @@ static int read_last(struct reading *r)
 		if (rc || !reply.count)
 			break;
 		if (print_page(r, &reply))
-			return ERR_SYSTEM;
+			return say_no_more(r);
 	}
 	return rc;
 }
@@ -239,7 +244,7 @@ static int follow(struct reading *r)
 		}
 		failures = 0;
 		if (print_page(r, &reply))
-			return ERR_SYSTEM;
+			return say_no_more(r);
 	}
 	return ERR_CLOSED;
 }
@@ -268,17 +273,20 @@ static int events(struct app_admin *a, const struct admin_options *o)
 		.stop = stop_fd()};
 	if (o->name && !admin_full_name(a, o->name, r.name))
 		return APP_FAILED;
-	int rc = r.stop < 0 ? ERR_SYSTEM : read_last(&r);
+	if (r.stop < 0) {
+		fprintf(stderr, "cannot watch for signals: %s\n", strerror(errno));
+		return APP_FAILED;
+	}
+	int rc = read_last(&r);
 	if (!rc && !o->follow && !r.shown && !o->json)
 		fputs("there are no events like that\n", stderr);
 	if (!rc && o->follow)
 		rc = follow(&r);
 	table_free(&r.table);
-	if (r.stop >= 0)
-		close(r.stop);
+	close(r.stop);
 	if (!rc || rc == ERR_AGAIN)
 		return APP_OK;
-	if (rc != ERR_SYSTEM) /* output that cannot be written is said later */
+	if (!r.said)
 		fprintf(stderr, "no answer from the server (%s)\n", error_text(rc));
 	return APP_FAILED;
 }

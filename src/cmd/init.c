@@ -310,6 +310,15 @@ static int complain(const char *file, const char *what)
 	return APP_FAILED;
 }
 
+/* `d` may be NULL. */
+static void say(const struct diag *d, int rc)
+{
+	if (d)
+		diag_print(d, stderr);
+	if (rc && (!d || !diag_errors(d)))
+		fprintf(stderr, "acme-delegate init: %s\n", error_text(rc));
+}
+
 static int write_configuration(const struct init_answers *a, FILE *to)
 {
 	char *text = NULL;
@@ -321,8 +330,7 @@ static int write_configuration(const struct init_answers *a, FILE *to)
 		init_write(a, f);
 	if (f && !fclose(f) && d)
 		rc = conf_print_commented(text, len, d, to);
-	if (d)
-		diag_print(d, stderr);
+	say(d, rc);
 	diag_free(&d);
 	free(text);
 	return rc;
@@ -334,8 +342,8 @@ static int check_file(const char *file)
 	struct conf *c = NULL;
 	struct diag *d = diag_new();
 	int rc = d ? app_load(file, d, &c) : ERR_NOMEM;
-	if (d && rc)
-		diag_print(d, stderr);
+	if (rc)
+		say(d, rc);
 	diag_free(&d);
 	conf_free(&c);
 	return rc;
@@ -369,8 +377,10 @@ static int write_file(const struct dialog *d)
 	char temporary[INIT_TEXT + 16];
 	if (strcmp(d->output, CONF_SYSTEM_FILE) == 0 && mkdir(CONF_SYSTEM_FOLDER, 0755) && errno != EEXIST)
 		return complain(CONF_SYSTEM_FOLDER, "cannot be made");
-	if (text_format(temporary, sizeof temporary, "%s.XXXXXX", d->output))
-		return APP_FAILED;
+	if (text_format(temporary, sizeof temporary, "%s.XXXXXX", d->output)) {
+		errno = ENAMETOOLONG;
+		return complain(d->output, "cannot be written");
+	}
 	int fd = mkstemp(temporary);
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!to)
@@ -395,7 +405,7 @@ static int finish(const struct dialog *d)
 		return status;
 	printf("\nWritten: %s\n", d->output);
 	init_print_next(&d->answers, d->output, stdout);
-	return fflush(stdout) ? APP_FAILED : APP_OK;
+	return fflush(stdout) ? complain("standard output", "cannot be written") : APP_OK;
 }
 
 /* Before anything is asked. */

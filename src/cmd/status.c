@@ -110,7 +110,8 @@ static void confinement_words(uint32_t bits, char *out, size_t cap)
 				out + len, cap - len, "%s%s", len ? ", " : "", api_confinement_words[i]);
 }
 
-static void print_processes(const struct ipc_report *r)
+/* Returns the exit status: no memory for all of them. */
+static int print_processes(const struct ipc_report *r)
 {
 	struct table t = {.columns = 6,
 		.spare = 1,
@@ -118,11 +119,14 @@ static void print_processes(const struct ipc_report *r)
 		.heads = {"PROCESS", "STATE", "PID", "UP", "RESTARTS", "CONFINED"}};
 	char up[ADMIN_SPAN];
 	int64_t now = clock_wall_ms();
+	int status = APP_OK;
 	for (size_t i = 0; i < r->process_count && i < IPC_PROCESSES_MAX; i++) {
 		const struct ipc_process *p = &r->processes[i];
 		char(*row)[TABLE_CELL] = table_row(&t);
-		if (!row)
+		if (!row) {
+			status = APP_FAILED;
 			break;
+		}
 		table_set(row[0], "%s", p->name);
 		table_set(row[1], "%s", api_process_state_word(p->state));
 		table_set(row[2], p->pid ? "%" PRIu32 : "-", p->pid);
@@ -136,9 +140,10 @@ static void print_processes(const struct ipc_report *r)
 	table_free(&t);
 	if (r->process_count > IPC_PROCESSES_MAX)
 		printf("and %" PRIu64 " more, which are running\n", r->process_count - IPC_PROCESSES_MAX);
+	return status;
 }
 
-static void print_report(const struct ipc_report *r)
+static int print_report(const struct ipc_report *r)
 {
 	char started[ADMIN_TIME], up[ADMIN_SPAN], tokens[48];
 	printf("acme-delegate %s, up %s (since %s UTC)\n", r->version,
@@ -162,7 +167,7 @@ static void print_report(const struct ipc_report *r)
 				   : ", not in service: DNS reads the store, which is slower\n");
 	print_certificate(r);
 	print_counts(r);
-	print_processes(r);
+	return print_processes(r);
 }
 
 static bool all_is_well(const struct ipc_report *r)
@@ -179,10 +184,7 @@ static int status(struct app_admin *a, const struct admin_options *o)
 	if (rc)
 		return rc;
 	bool well = all_is_well(&reply.report);
-	if (o->json)
-		rc = admin_print_json(&reply);
-	else
-		print_report(&reply.report);
+	rc = o->json ? admin_print_json(&reply) : print_report(&reply.report);
 	return rc ? rc : well ? APP_OK : APP_FAILED;
 }
 

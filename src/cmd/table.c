@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/error.h"
+
 enum { GAP = 2, INDENT = 4 };
 
 unsigned table_terminal(void)
@@ -20,8 +22,10 @@ char (*table_row(struct table *t))[TABLE_CELL]
 	if (t->rows == t->allocated) {
 		size_t rows = t->allocated ? 2 * t->allocated : 32;
 		char(*cells)[TABLE_CELL] = reallocarray(t->cells, rows * t->columns, sizeof *cells);
-		if (!cells)
+		if (!cells) {
+			fprintf(stderr, "%s\n", error_text(ERR_NOMEM));
 			return NULL;
+		}
 		t->cells = cells;
 		t->allocated = rows;
 	}

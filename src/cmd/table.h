@@ -26,7 +26,8 @@ struct table {
 	int headed;
 };
 
-/* Begins a row and returns its cells, empty; NULL: no memory. They are good until the next row begins. */
+/* Begins a row and returns its cells, empty; NULL: no memory, which is said on standard error. They are good
+ * until the next row begins. */
 char (*table_row(struct table *t))[TABLE_CELL];
 /* Fills a cell; what is too long is cut. */
 void table_set(char cell[static TABLE_CELL], const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -107,12 +107,9 @@ static void fill_row(char (*row)[TABLE_CELL], const struct ipc_token *k)
 static int print_page(struct table *t, const struct admin_options *o, const struct ipc_reply *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
-		char *json;
 		if (o->json) {
-			if (api_render_entry(r, i, &json))
+			if (admin_print_entry(r, i))
 				return APP_FAILED;
-			puts(json);
-			free(json);
 			continue;
 		}
 		char(*row)[TABLE_CELL] = table_row(t);

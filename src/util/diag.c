@@ -17,7 +17,11 @@ struct entry {
 struct diag {
 	struct entry *first, **last;
 	size_t errors;
+	bool lost; /* there was something to say, and no memory for it */
 };
+
+/* Instead of what was lost, so that nobody fails without a word. */
+static const char lost[] = "out of memory, also for what else there is to say; free some and try again";
 
 struct diag *diag_new(void)
 {
@@ -65,6 +69,7 @@ static void append(struct diag *d, bool warning, char *text)
 		free(e);
 		free(text);
 		d->errors += warning; /* a lost warning must not pass as success */
+		d->lost = true;
 		return;
 	}
 	*e = (struct entry){text, warning, NULL};
@@ -105,7 +110,7 @@ int diag_send(const struct diag *d, int fd)
 	for (const struct entry *e = d->first; e; e = e->next)
 		if (dprintf(fd, "%c%s%c", e->warning ? 'w' : 'e', e->text, 0) < 0)
 			return ERR_SYSTEM;
-	return OK;
+	return d->lost && dprintf(fd, "e%s%c", lost, 0) < 0 ? ERR_SYSTEM : OK;
 }
 
 int diag_receive(struct diag *d, int fd)
@@ -121,7 +126,7 @@ int diag_receive(struct diag *d, int fd)
 	}
 	while (getdelim(&text, &size, 0, from) > 1)
 		append(d, text[0] == 'w', strdup(text + 1));
-	int rc = ferror(from) ? ERR_SYSTEM : OK;
+	int rc = feof(from) ? OK : ERR_SYSTEM; /* no memory for a line leaves no error in the stream */
 	free(text);
 	return fclose(from) ? ERR_SYSTEM : rc;
 }
@@ -130,10 +135,14 @@ void diag_print(const struct diag *d, FILE *to)
 {
 	for (const struct entry *e = d->first; e; e = e->next)
 		fprintf(to, "%s\n", e->text);
+	if (d->lost)
+		fprintf(to, "%s\n", lost);
 }
 
 void diag_log(const struct diag *d, const char *room)
 {
 	for (const struct entry *e = d->first; e; e = e->next)
 		log_event(e->warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, room, "%s", e->text);
+	if (d->lost)
+		log_event(LOG_LEVEL_ERROR, room, "%s", lost);
 }

@@ -16,7 +16,7 @@ struct diag *diag_new(void);
 void diag_free(struct diag **d); /* accepts NULL inside; sets it to NULL */
 
 /* Adds one problem. `file` may be NULL, `line` 0 when there is none. An out-of-memory here is itself
- * remembered (diag_errors() then counts it), so callers need not check. */
+ * remembered (diag_errors() then counts it, and one line says so at the end), so callers need not check. */
 void diag_error(struct diag *d, const char *file, unsigned line, const char *format, ...) PRINTF(4, 5);
 void diag_warning(struct diag *d, const char *file, unsigned line, const char *format, ...) PRINTF(4, 5);
 

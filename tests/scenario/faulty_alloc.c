@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* alloc.py knows this layout. */
@@ -24,6 +26,7 @@ struct control {
 
 static struct control *shared;
 static struct control own;
+static char process[16]; /* its name; a process in its sandbox cannot ask for it */
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -56,18 +59,27 @@ static int counts_down(struct control *c)
 	return 1;
 }
 
+int prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list args;
+	va_start(args, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(args, unsigned long);
+	va_end(args);
+	if (option == PR_SET_NAME && getpid() == gettid())
+		strncpy(process, (const char *)a[0], sizeof process - 1);
+	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
 static int fails(void)
 {
-	char name[16] = "";
 	if (own.left > 0 || own.from_then_on)
 		return counts_down(&own);
 	struct control *c = shared;
 	if (!c || !c->name[0] || (c->pid && c->pid != getpid()))
 		return 0;
-	int saved = errno;
-	prctl(PR_GET_NAME, name, 0, 0, 0);
-	errno = saved;
-	return strncmp(name, c->name, sizeof name) == 0 && counts_down(c);
+	return strncmp(process, c->name, sizeof process) == 0 && counts_down(c);
 }
 
 void *malloc(size_t size)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "util/address.h"
 #include "util/clock.h"
@@ -336,6 +337,36 @@ static void a_diag_collects_everything_in_order(void **state)
 	assert_null(d);
 }
 
+/* A text that cannot be composed, here for an invalid character, is lost as one that finds no memory is. */
+static void what_cannot_be_said_is_no_silence(void **state)
+{
+	(void)state;
+	static const wchar_t invalid[] = {0x7fffffff, 0};
+	char *text = NULL, *again = NULL;
+	size_t len, len_again;
+	int fd[2];
+	struct diag *d = diag_new(), *got = diag_new();
+	FILE *f = open_memstream(&text, &len), *g = open_memstream(&again, &len_again);
+	assert_int_equal(pipe(fd), 0);
+	diag_error(d, "a.yaml", 7, "%ls", invalid);
+	assert_int_equal(diag_errors(d), 1);
+	diag_print(d, f);
+	fclose(f);
+	assert_non_null(strstr(text, "out of memory"));
+	assert_int_equal(diag_send(d, fd[1]), OK);
+	close(fd[1]);
+	assert_int_equal(diag_receive(got, fd[0]), OK);
+	close(fd[0]);
+	assert_int_equal(diag_errors(got), 1);
+	diag_print(got, g);
+	fclose(g);
+	assert_string_equal(again, text);
+	free(text);
+	free(again);
+	diag_free(&d);
+	diag_free(&got);
+}
+
 /* It goes on from its origin, which need not be what the wall clock says by now. */
 static void steady_time_starts_with_the_wall_clock(void **state)
 {
@@ -373,6 +404,7 @@ int main(void)
 		cmocka_unit_test(siphash),
 		cmocka_unit_test(a_diag_collects_everything_in_order),
 		cmocka_unit_test(a_diag_crosses_a_pipe),
+		cmocka_unit_test(what_cannot_be_said_is_no_silence),
 		cmocka_unit_test(steady_time_starts_with_the_wall_clock),
 		cmocka_unit_test(every_error_has_its_text),
 	};
