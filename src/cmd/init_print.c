@@ -3,7 +3,6 @@
  * format (RFC 1035 section 5.1) and begin at the left edge, because a blank there would mean the owner
  * before. */
 #include <string.h>
-#include <strings.h>
 
 #include "cmd/init.h"
 #include "conf/conf.h"
@@ -64,6 +63,40 @@ static void print_firewall(const struct init_answers *a, FILE *to)
 		fprintf(to, "  out  nothing but answers\n");
 }
 
+/* Where the certificate comes from, and what the zone says about who may issue it (RFC 8659, RFC 8657). The
+ * records are indented: nobody has to set them. */
+static void print_own_certificate(const struct init_answers *a, FILE *to)
+{
+	bool usual = !*a->directory || strcmp(a->directory, CONF_ACME_DIRECTORY) == 0;
+	fprintf(to,
+		"\nThe API's certificate: the server gets it from %s and renews it,\nby which you agree to the "
+		"terms of service of that CA.\n"
+		"The first one cannot come before the records above are set in %s. It is tried again by "
+		"itself, later\neach time (soon after a reload); \"acme-delegate status\" says how "
+		"it went. Until then clients\nrefuse the API's certificate; DNS works.\n",
+		usual ? "Let's Encrypt" : a->directory, strchr(a->zone, '.') + 1);
+	fprintf(to,
+		"The zone says by itself that only this account may have certificates for it; before there is "
+		"one, nobody:\n\n"
+		"  %s. 300 IN CAA 0 issue \"%s; accounturi=...; validationmethods=dns-01\"\n"
+		"  %s. 300 IN CAA 0 issuewild \";\"\n",
+		a->zone, usual ? "letsencrypt.org" : "<the CA's name>", a->zone);
+}
+
+static void print_certificate(const struct init_answers *a, const char *file, FILE *to)
+{
+	char host[INIT_NAME];
+	init_url_host(a, host);
+	if (a->tls == INIT_TLS_ACME)
+		print_own_certificate(a, to);
+	else if (init_in_zone(a, host))
+		fprintf(to,
+			"\nThe API's certificate: the server does not know your CA, so every CA may issue for "
+			"%s.\nWith this among the zone's records in %s only yours may:\n\n"
+			"  - '@ 300 CAA 0 issue \"letsencrypt.org\"'\n",
+			a->zone, file);
+}
+
 static void print_commands(const struct init_answers *a, const char *file, FILE *to)
 {
 	char address[ADDRESS_TEXT];
@@ -98,6 +131,7 @@ void init_print_next(const struct init_answers *a, const char *file, FILE *to)
 	print_parent(a, to);
 	print_api_name(a, to);
 	print_firewall(a, to);
+	print_certificate(a, file, to);
 	print_commands(a, file, to);
 	print_users(a, to);
 }

@@ -48,6 +48,9 @@ struct conf_zone {
 #define CONF_SYSTEM_FOLDER "/etc/acme-delegate"
 #define CONF_SYSTEM_FILE   CONF_SYSTEM_FOLDER "/acme-delegate.yaml"
 
+/* The CA of mode acme if the configuration names none: Let's Encrypt, "letsencrypt.org" in CAA records. */
+#define CONF_ACME_DIRECTORY "https://acme-v02.api.letsencrypt.org/directory"
+
 enum {
 	CONF_MAX_VALUES = 32,
 	CONF_MAX_NSID = 128,     /* octets */

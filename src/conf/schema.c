@@ -190,7 +190,7 @@ static const struct row acme_rows[] = {
 	{.key = "directory",
 		.kind = KIND_TEXT,
 		FIELD(conf, api.acme.directory),
-		.fallback = "https://acme-v02.api.letsencrypt.org/directory",
+		.fallback = CONF_ACME_DIRECTORY,
 		.prose = "URL of the CA's ACME directory (RFC 8555)."},
 	{.key = "ca_file",
 		.kind = KIND_TEXT,

@@ -51,6 +51,53 @@ def test_by_options(tmp_path):
     assert "not reachable from the Internet" in done.stderr and "RFC 5737" in done.stderr
 
 
+def test_the_certificate_comes_by_itself(tmp_path):
+    """Without a word about TLS: from Let's Encrypt, and what that needs and says is printed."""
+    path = tmp_path / "c.yaml"
+    done = init("--yes", "--zone", "auth.example.org", "--address", "198.51.100.7", "--output", path)
+    assert done.returncode == 0, done.stderr
+    text, said = written(path), " ".join(done.stdout.split())
+    assert "mode: acme" in text and "directory: https://acme-v02.api.letsencrypt.org/directory" in text
+    assert re.search(r"listen: \[0\.0\.0\.0:443\]", text)
+    assert re.search(r"out 443/tcp to the CA, and 53/udp, 53/tcp", said)
+    for record in ('issue "letsencrypt.org; accounturi=...; validationmethods=dns-01"', 'issuewild ";"'):
+        assert re.search(r"^  auth\.example\.org\. 300 IN CAA 0 " + re.escape(record) + "$", done.stdout, re.M), done.stdout
+    for fact in ("Let's Encrypt", "terms of service", "before the records above are set in example.org", "tried again by itself"):
+        assert fact in said, fact
+    assert not re.search(r"^\S+ 300 IN CAA", done.stdout, re.M), "what nobody has to set is no line to copy"
+
+
+def test_another_ca(tmp_path):
+    path = tmp_path / "c.yaml"
+    done = init("--yes", "--zone", "auth.example.org", "--address", "198.51.100.7", "--directory", "https://ca.example.net/dir",
+                "--acme-contact", "tls@example.net", "--output", path)
+    assert done.returncode == 0, done.stderr
+    text = written(path)
+    assert "directory: https://ca.example.net/dir" in text and "contact: tls@example.net" in text
+    assert "https://ca.example.net/dir" in done.stdout and "letsencrypt" not in done.stdout
+    refused = init("--yes", "--zone", "auth.example.org", "--address", "198.51.100.7", "--directory", "http://ca.example.net/dir",
+                   "--output", tmp_path / "other.yaml")
+    assert refused.returncode == 2 and "https://" in refused.stderr
+
+
+@pytest.mark.parametrize("tls", ["files", "proxy"])
+def test_a_certificate_from_elsewhere_has_a_caa_record_of_the_operators(tmp_path, tls):
+    """Which is the one that `config check` asks for."""
+    path = tmp_path / "c.yaml"
+    done = init("--yes", "--zone", "auth.example.org", "--address", "198.51.100.7", "--tls", tls, "--output", path)
+    assert done.returncode == 0, done.stderr
+    record = re.search(r"^  (- '@ 300 CAA 0 issue \"letsencrypt.org\"')$", done.stdout, re.M)[1]
+    assert "out 443" not in " ".join(done.stdout.split())
+    assert "CAA" in run("config", "check", path).stderr
+    text = path.read_text()
+    old = '- "@ 3600 A 198.51.100.7"'
+    if old not in text:
+        old = "- @ 3600 A 198.51.100.7"
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, old + "\n      " + record))
+    assert "CAA" not in run("config", "check", path).stderr
+
+
 def test_mode_of_the_file(tmp_path):
     path = tmp_path / "c.yaml"
     assert init(*OPTIONS, "--output", path).returncode == 0
