@@ -69,6 +69,7 @@ int agent_prepare(struct supervisor *s)
 {
 	const struct conf *c = s->settings.conf;
 	int fd = -1;
+	board_agent_wanted(s->board, c->api.tls_mode == CONF_TLS_ACME);
 	if (c->api.tls_mode != CONF_TLS_ACME) {
 		replace_certificate(s, -1);
 		return OK;

@@ -28,8 +28,9 @@ struct place {
 _Static_assert(sizeof(struct place) <= PLACE_PAGES * PAGE_SIZE_MIN, "a place is that long");
 
 struct supervisor_section {
-	int64_t started;
+	int64_t started, begun;
 	uint64_t reloads;
+	atomic_bool agent;
 	struct board_child children[];
 };
 
@@ -168,7 +169,9 @@ void board_agent_write(struct board *b, const struct acme_state *state)
 
 bool board_agent_read(const struct board *b, struct acme_state *out)
 {
-	for (int i = 0; b->agent && i < READ_TRIES; i++) {
+	if (!b->agent || !b->supervisor || !atomic_load(&b->supervisor->agent))
+		return false;
+	for (int i = 0; i < READ_TRIES; i++) {
 		unsigned before = atomic_load(&b->agent->version);
 		if (!before)
 			return false;
@@ -204,9 +207,15 @@ unsigned board_confinement(const struct board *b, unsigned place)
 
 /* ---- the supervisor ---- */
 
-void board_start(struct board *b, int64_t wall)
+void board_start(struct board *b, int64_t wall, int64_t mono)
 {
 	b->supervisor->started = wall;
+	b->supervisor->begun = mono;
+}
+
+void board_agent_wanted(struct board *b, bool wanted)
+{
+	atomic_store(&b->supervisor->agent, wanted);
 }
 
 void board_reloaded(struct board *b)
@@ -222,10 +231,11 @@ void board_child_added(struct board *b, unsigned place, int64_t mono)
 	c->in_service = true;
 }
 
-void board_child_started(struct board *b, unsigned place, uint32_t pid, int64_t wall)
+void board_child_started(struct board *b, unsigned place, uint32_t pid, int64_t wall, int64_t mono)
 {
 	struct board_child *c = &b->supervisor->children[place];
 	c->started = c->changed = wall;
+	c->begun = mono;
 	c->pid = pid;
 }
 
@@ -252,6 +262,11 @@ struct board_child board_child(const struct board *b, unsigned place)
 int64_t board_started(const struct board *b)
 {
 	return b->supervisor ? b->supervisor->started : 0;
+}
+
+int64_t board_begun(const struct board *b)
+{
+	return b->supervisor ? b->supervisor->begun : 0;
 }
 
 uint64_t board_reloads(const struct board *b)

@@ -48,7 +48,8 @@ void board_keep(struct board *b, unsigned place, enum board_access access);
 
 /* The agent's: its state as it is now. */
 void board_agent_write(struct board *b, const struct acme_state *state);
-/* False: nothing was ever written, or it is being changed too fast. */
+/* False: there is no agent by the configuration in force, nothing was ever written, or it is being changed
+ * too fast. */
 bool board_agent_read(const struct board *b, struct acme_state *out) MUST_USE;
 
 /* Each process's own place: bits of enum confinement. */
@@ -96,19 +97,23 @@ struct board_child {
 	bool in_service; /* it is to run; false: nobody, or one that is leaving */
 	uint32_t pid;    /* 0: not running */
 	int64_t added;   /* clock_mono_ms() when it came into service */
+	int64_t begun;   /* clock_mono_ms() when the present process was started: spans come from this */
 	int64_t started,
 		changed; /* milliseconds since the epoch: start of the present process; start or end */
 	uint32_t restarts[BOARD_ENDS]; /* of the place, since the server started, by how its predecessor ended
 					*/
 };
 
-void board_start(struct board *b, int64_t wall); /* the server starts */
-void board_reloaded(struct board *b);            /* a new configuration is in force */
+void board_start(struct board *b, int64_t wall, int64_t mono); /* the server starts */
+/* Does the configuration in force have an agent? What one wrote under another configuration is not read. */
+void board_agent_wanted(struct board *b, bool wanted);
+void board_reloaded(struct board *b); /* a new configuration is in force */
 void board_child_added(struct board *b, unsigned place, int64_t mono);
-void board_child_started(struct board *b, unsigned place, uint32_t pid, int64_t wall);
+void board_child_started(struct board *b, unsigned place, uint32_t pid, int64_t wall, int64_t mono);
 void board_child_ended(struct board *b, unsigned place, enum board_end how, int64_t wall);
 void board_child_leaves(struct board *b, unsigned place); /* is not in service any more */
 
 struct board_child board_child(const struct board *b, unsigned place);
 int64_t board_started(const struct board *b);
+int64_t board_begun(const struct board *b); /* the same: clock_mono_ms() */
 uint64_t board_reloads(const struct board *b);

@@ -34,7 +34,10 @@ bool health_of_place(const struct board *b, unsigned place, struct ipc_process *
 	const struct board_child c = board_child(b, place);
 	unsigned index;
 	enum role role = place_role(b, place, &index);
-	*out = (struct ipc_process){.pid = c.pid, .started = c.started, .since = c.started};
+	*out = (struct ipc_process){.pid = c.pid,
+		.started = c.started,
+		.up = c.pid ? clock_mono_ms() - c.begun : 0,
+		.since = c.started};
 	if (!c.in_service)
 		return false;
 	place_name(b, place, out->name);
@@ -124,5 +127,6 @@ void health_report(const struct board *b, struct ipc_report *out)
 	list_processes(b, false, &count, out);
 	out->process_count = count;
 	out->server_started = board_started(b);
+	out->server_up = clock_mono_ms() - board_begun(b);
 	health_certificate(b, &out->certificate);
 }

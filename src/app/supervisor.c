@@ -50,7 +50,7 @@ static void start_child(struct supervisor *s, struct child *c)
 		delay_start(c, now);
 		board_child_ended(s->board, place_of(s, c), BOARD_END_FORK, clock_wall_ms());
 	} else if (s->child_status < 0) {
-		board_child_started(s->board, place_of(s, c), (uint32_t)c->pid, clock_wall_ms());
+		board_child_started(s->board, place_of(s, c), (uint32_t)c->pid, clock_wall_ms(), now);
 	}
 }
 
@@ -451,7 +451,7 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	rc = rc ? rc : witness_new(COUNTERS_GENERATIONS * (k->workers + 1), &s.witness);
 	rc = rc ? rc : board_new(child_places(&s), &s.board);
 	if (!rc)
-		board_start(s.board, clock_wall_ms());
+		board_start(s.board, clock_wall_ms(), clock_mono_ms());
 	rc = rc ? rc : confine(&s);
 	rc = rc ? rc : agent_prepare(&s);
 	rc = rc ? rc : supervisor_replace(&s, true);

@@ -118,7 +118,6 @@ static int print_processes(const struct ipc_report *r)
 		.room = table_terminal(),
 		.heads = {"PROCESS", "STATE", "PID", "UP", "RESTARTS", "CONFINED"}};
 	char up[ADMIN_SPAN];
-	int64_t now = clock_wall_ms();
 	int status = APP_OK;
 	for (size_t i = 0; i < r->process_count && i < IPC_PROCESSES_MAX; i++) {
 		const struct ipc_process *p = &r->processes[i];
@@ -130,7 +129,7 @@ static int print_processes(const struct ipc_report *r)
 		table_set(row[0], "%s", p->name);
 		table_set(row[1], "%s", api_process_state_word(p->state));
 		table_set(row[2], p->pid ? "%" PRIu32 : "-", p->pid);
-		table_set(row[3], "%s", p->pid ? admin_span(now - p->started, up) : "-");
+		table_set(row[3], "%s", p->pid ? admin_span(p->up, up) : "-");
 		table_set(row[4], "%" PRIu32, p->restarts);
 		confinement_words(p->confinement, row[5], TABLE_CELL);
 	}
@@ -146,8 +145,8 @@ static int print_processes(const struct ipc_report *r)
 static int print_report(const struct ipc_report *r)
 {
 	char started[ADMIN_TIME], up[ADMIN_SPAN], tokens[48];
-	printf("acme-delegate %s, up %s (since %s UTC)\n", r->version,
-		admin_span(clock_wall_ms() - r->server_started, up), admin_time(r->server_started, started));
+	printf("acme-delegate %s, up %s (since %s UTC)\n", r->version, admin_span(r->server_up, up),
+		admin_time(r->server_started, started));
 	print_health(r);
 	putchar('\n');
 	for (size_t i = 0; i < r->zone_count && i < IPC_PAGE_MAX; i++)

@@ -267,6 +267,7 @@ struct ipc_process {
 	uint32_t restarts;    /* since the server started */
 	uint32_t confinement; /* bits of enum confinement (app/board.h) */
 	int64_t started;      /* of this one */
+	int64_t up;           /* milliseconds that have passed since, whatever was done to the clock */
 	int64_t since;        /* when it came into this state */
 };
 
@@ -282,6 +283,7 @@ struct ipc_certificate {
 struct ipc_report {
 	char version[32];
 	int64_t server_started; /* of the supervisor */
+	int64_t server_up;      /* milliseconds that have passed since */
 	int64_t started;        /* of this keeper */
 	uint64_t delegates;
 	bool index_in_service;

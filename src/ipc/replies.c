@@ -285,6 +285,7 @@ static void write_processes(struct writer *w, const struct ipc_report *p)
 		write_u32(w, c->restarts);
 		write_u32(w, c->confinement);
 		write_u64(w, (uint64_t)c->started);
+		write_u64(w, (uint64_t)c->up);
 		write_u64(w, (uint64_t)c->since);
 	}
 }
@@ -299,6 +300,7 @@ static void read_processes(struct reader *r, struct ipc_report *p)
 		c->restarts = read_u32(r);
 		c->confinement = read_u32(r);
 		c->started = read_time(r);
+		c->up = read_time(r);
 		c->since = read_time(r);
 	}
 }
@@ -309,6 +311,7 @@ static void write_report(struct writer *w, const struct ipc_reply *reply)
 	write_text(w, p->version);
 	write_u64(w, (uint64_t)p->started);
 	write_u64(w, (uint64_t)p->server_started);
+	write_u64(w, (uint64_t)p->server_up);
 	write_u8(w, p->index_in_service);
 	write_u8(w, p->store_writable);
 	write_u64(w, (uint64_t)p->store_since);
@@ -330,6 +333,7 @@ static void read_report(struct reader *r, struct ipc_reply *reply)
 	read_string(r, p->version, sizeof p->version);
 	p->started = read_time(r);
 	p->server_started = read_time(r);
+	p->server_up = read_time(r);
 	p->index_in_service = read_bool(r);
 	p->store_writable = read_bool(r);
 	p->store_since = read_time(r);

@@ -3,12 +3,15 @@
 
 import contextlib
 import datetime
+import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
+import urllib.request
 
 import dns.message
 import dns.query
@@ -413,16 +416,34 @@ def test_another_host_with_a_reload(acme_server):
     assert one.caa() == allowing(one) == allowed  # with the same account
 
 
+def told(one, port):
+    """Where the certificate in use is from and until when it is good, as status says, and whether metrics know a CA."""
+    certificate = json.loads(one.operator("status", "--json").stdout)["certificate"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        metrics = answer.read().decode()
+    until = re.search(r"^acme_delegate_certificate_not_after_timestamp_seconds (\d+)", metrics, re.M)
+    return certificate["from"], certificate["not_after"], "\nacme_delegate_acme_failures " in metrics, until and int(until[1])
+
+
+def end_of(pem):
+    return ssl.cert_time_to_seconds(own_ca.look_at(pem, "-enddate").partition("=")[2].strip())
+
+
 def test_modes_change_with_a_reload(acme_server):
-    one = acme_server()
+    port = harness.free_port()
+    one = acme_server(metrics={"listen": [f"127.0.0.1:{port}"]})
     one.start()
     new = one.await_certificate()
+    poll(lambda: told(one, port)[0] == "acme" and told(one, port)[2:] == (True, end_of(new)), 10, "told of the CA's")
     harness.make_certificate(one.folder)
     one.configure(api={"tls": {"mode": "files", "certificate": str(one.folder / "tls.crt"),
                                "key": str(one.folder / "tls.key")}})
     one.hup()
     poll(lambda: "localhost" in own_ca.look_at(one.certificate(), "-subject"), 10, "the files' certificate")
     poll(lambda: "agent" not in one.children(), 10, "no agent")
+    # What the agent has said last is not about the certificate in use.
+    now = one.certificate()
+    poll(lambda: told(one, port)[0] == "files" and told(one, port)[2:] == (False, end_of(now)), 10, "told of the files'")
     assert one.caa() == []
     one.configure(api={"tls": own_ca.acme_settings(one.ca)})
     one.hup()

@@ -316,6 +316,28 @@ def test_not_ready_while_a_process_is_missing(make_server, manager, folder):
     assert manager.receive()["READY"] == "1"
 
 
+def test_ready_although_the_ca_cannot_be_reached(make_server, folder):
+    """api.tls.mode acme: what there is to serve is served, with a certificate of the server's own, and the agent goes on
+    trying. A unit of Type=notify must not be ended for a CA that is away."""
+    manager = Manager(str(folder / "notify"))
+    one = make_server(tls=True)
+    with socket.socket() as s:
+        s.bind((LOOPBACK[4], 0))  # bound and not listening: who connects is refused
+        one.configure(api={"url": f"https://{ZONE}", "tls": {
+            "mode": "acme", "certificate": None, "key": None,
+            "acme": {"directory": f"https://{LOOPBACK[4]}:{s.getsockname()[1]}/dir"}}})
+        launch(one, manager)
+        assert manager.receive() == {"READY": "1", "STATUS": "Serving 1 zone"}
+        assert set(one.children()) == {"dns0", "dns1", "keeper", "agent", "api"}
+        assert one.query(ZONE, "SOA", timeout=1).answer
+        poll(lambda: "there is no certificate yet" in one.stderr(), 10, "an attempt that failed")
+        one.hup()
+        assert manager.receive()["RELOADING"] == "1"
+        assert manager.receive()["READY"] == "1"
+        assert one.stop() in (None, 0)
+    manager.socket.close()
+
+
 def test_signs_of_life(make_server, folder):
     manager = Manager(str(folder / "notify"))
     one = make_server()

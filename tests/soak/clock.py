@@ -5,6 +5,7 @@ lock nobody out, the audit log keeps its order, a token's expiry is a date and f
 
 import json
 import random
+import re
 import socket
 import struct
 import time
@@ -95,6 +96,9 @@ def limits_recover(clock, seconds):
         again = server.http("POST", "/register")
         expect(again.status == 429 and int(again.headers["retry-after"]) <= 3600 // PER_HOUR + 1,
                f"registration after a jump of {seconds} s: {again.status}, {again.headers.get('retry-after')} s")
+        report = server.operator("status").stdout
+        expect(re.search(r", up \d+ (s|min) \(", report) and not re.search(r"\d d \d+ h", report.partition("PROCESS")[2]),
+               f"times up after a jump of {seconds} s: {report}")
         begun = time.monotonic()
         server.publish(account)
         expect(time.monotonic() - begun < 1, "who has the right key waits")

@@ -86,7 +86,7 @@ static void nobody_writes_where_another_does(void **state)
 {
 	(void)state;
 	another = board_dns(board, DNS1 - 1);
-	board_start(board, 1);
+	board_start(board, 1, 1);
 	board_child_added(board, 0, 1);
 	assert_int_equal(in_child(DNS1, BOARD_NOTHING, see_only_myself), 7);
 	assert_int_equal(board_confinement(board, DNS1 - 1), 0);
@@ -121,7 +121,15 @@ static void the_agent_tells_of_the_certificate(void **state)
 	assert_false(c.acme);
 	assert_int_equal(c.not_after, 500);
 	assert_int_equal(in_child(DNS1, BOARD_AGENT, tell_of_certificate), 7);
+	health_certificate(board, &c); /* no agent is configured */
+	assert_false(c.acme);
+	assert_int_equal(c.not_after, 500);
+	board_agent_wanted(board, true);
 	assert_int_equal(in_child(ROLE_API, BOARD_READER, read_certificate), 7);
+	board_agent_wanted(board, false); /* as after a reload with a certificate in files */
+	health_certificate(board, &c);
+	assert_false(c.acme);
+	assert_int_equal(c.not_after, 500);
 }
 
 /* ---- health ---- */
@@ -136,7 +144,7 @@ static enum ipc_process_state state_of(unsigned place)
 static void put_in_service(unsigned place, int64_t ago)
 {
 	board_child_added(board, place, clock_mono_ms() - ago);
-	board_child_started(board, place, 100 + place, clock_wall_ms() - ago);
+	board_child_started(board, place, 100 + place, clock_wall_ms() - ago, clock_mono_ms() - ago);
 }
 
 static void who_does_not_show_up_is_missed(void **state)
@@ -184,20 +192,23 @@ static void a_report_has_the_sick_first(void **state)
 	put_in_service(ROLES, 0);
 	put_in_service(DNS1, HEALTH_PATIENCE_MS + 1000);
 	board_child_ended(board, ROLES, BOARD_END_EXIT, clock_wall_ms());
-	board_child_started(board, ROLES, 8, clock_wall_ms());
+	board_child_started(board, ROLES, 8, clock_wall_ms() + 86400000,
+		clock_mono_ms() - 3000); /* the clock is set back since */
 	/* of the other generation */
 	board_child_added(board, ROLES + SEATS, clock_mono_ms());
 	board_child_ended(board, ROLES + SEATS, BOARD_END_SIGNAL, clock_wall_ms());
 	board_child_leaves(board, ROLES + SEATS);
-	board_start(board, 5);
+	board_start(board, 5, clock_mono_ms() - 7000);
 	health_report(board, &r);
 	assert_int_equal(r.process_count, 3);
 	assert_int_equal(r.server_started, 5);
+	assert_in_range(r.server_up, 7000, 7999);
 	assert_string_equal(r.processes[0].name, "dns1");
 	assert_string_equal(r.processes[1].name, "keeper");
 	assert_string_equal(r.processes[2].name, "dns0");
 	assert_int_equal(r.processes[2].restarts, 2);
 	assert_int_equal(r.processes[2].pid, 8);
+	assert_in_range(r.processes[2].up, 3000, 3999);
 }
 
 static void names_are_those_of_the_processes(void **state)

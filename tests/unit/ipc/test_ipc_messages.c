@@ -275,7 +275,7 @@ static void fill_report(struct ipc_reply *r)
 	p->index_in_service = true;
 	p->store_writable = true;
 	p->tls = true;
-	int64_t *times[] = {&p->server_started, &p->store_since, &p->certificate.not_before,
+	int64_t *times[] = {&p->server_started, &p->server_up, &p->store_since, &p->certificate.not_before,
 		&p->certificate.not_after, &p->certificate.last_attempt, &p->certificate.last_success,
 		&p->certificate.next_attempt};
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
@@ -292,6 +292,7 @@ static void fill_report(struct ipc_reply *r)
 		c->restarts = (uint32_t)number();
 		c->confinement = (uint32_t)number();
 		c->started = number();
+		c->up = number();
 		c->since = number();
 	}
 	p->registration = 2;
