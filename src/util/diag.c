@@ -128,8 +128,9 @@ int diag_receive(struct diag *d, int fd)
 
 void diag_print(const struct diag *d, FILE *to)
 {
+	bool journal = to == stderr && log_is_journal();
 	for (const struct entry *e = d->first; e; e = e->next)
-		fprintf(to, "%s\n", e->text);
+		fprintf(to, "%s%s\n", !journal ? "" : e->warning ? "<4>" : "<3>", e->text);
 }
 
 void diag_log(const struct diag *d, const char *room)
