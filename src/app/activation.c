@@ -179,7 +179,8 @@ int activation_check_all_taken(const struct activation *a, struct diag *d)
 		rc = ERR_INVALID;
 		diag_error(d, NULL, 0,
 			"the service manager passed %s, for which nothing is configured; list that address in "
-			"dns.listen or another listen key, or take it out of the .socket unit",
+			"dns.listen or another listen key, or take it out of the .socket unit; after a change "
+			"of addresses use: " APP_NEW_SOCKETS,
 			describe(&a->sockets[i], what));
 	}
 	return rc;

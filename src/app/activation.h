@@ -9,6 +9,9 @@
 #include "util/diag.h"
 #include "util/error.h"
 
+/* For messages: how systemd makes other sockets out of a changed configuration (see socket_unit.c). */
+#define APP_NEW_SOCKETS "systemctl daemon-reload; systemctl stop acme-delegate; systemctl start acme-delegate"
+
 enum { ACTIVATION_NAME = 64, ACTIVATION_PATH = 108 };
 
 struct passed_socket {

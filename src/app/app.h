@@ -18,6 +18,10 @@ enum { APP_OK = 0, APP_FAILED = 1, APP_USAGE = 2 };
  * anything: syntax, values, zones and their records. Problems go to `d`. ERR_INVALID: see `d`. ERR_NOMEM. */
 int app_load(const char *file, struct diag *d, struct conf **out) MUST_USE;
 
+/* Writes a .socket unit of systemd with all sockets that the configuration asks for, and which belongs to
+ * acme-delegate.service; `file` (may be NULL) is where the configuration is. */
+void app_print_socket_unit(const struct conf *c, const char *file, FILE *to);
+
 /* Runs the server in the foreground until SIGTERM or SIGINT. Problems that keep it from starting are printed
  * on standard error, one line each. Returns the exit status: APP_OK after an orderly stop, APP_USAGE when it
  * could not start, APP_FAILED when it had to give up. In a child process it returns that child's exit status.

@@ -167,6 +167,8 @@ struct dns_sockets sockets_of_dot(const struct sockets *s, const struct conf *c)
 /* Says in `d` which endpoint cannot be bound and why. */
 int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out) MUST_USE;
 void sockets_close(struct sockets *s); /* accepts the zero state */
+/* How many DNS workers there are to be, on this machine. */
+unsigned sockets_workers(const struct conf *c);
 
 /* ---- privileges.c ---- */
 

@@ -20,11 +20,14 @@ static void explain(struct diag *d, const struct endpoint *e, const char *what)
 	char text[ENDPOINT_TEXT];
 	int code = errno;
 	endpoint_format(e, text);
-	const char *advice = code == EADDRINUSE ? "; stop the other program or listen on another address"
-			     : code == EACCES
-				     ? "; ports below 1024 need root, CAP_NET_BIND_SERVICE, or a .socket unit"
-			     : code == EADDRNOTAVAIL ? "; this machine does not have that address"
-						     : "";
+	const char *advice =
+		code == EADDRINUSE ? "; stop the other program or listen on another address"
+		: code == EACCES
+			? "; ports below 1024 need root, CAP_NET_BIND_SERVICE, or sockets from systemd: see "
+			  "what \"systemctl status acme-delegate.socket\" says, and after a change of "
+			  "addresses use: " APP_NEW_SOCKETS
+		: code == EADDRNOTAVAIL ? "; this machine does not have that address"
+					: "";
 	diag_error(d, NULL, 0, "cannot listen on %s (%s): %s%s", text, what, strerror(code), advice);
 }
 
@@ -87,7 +90,7 @@ static int open_shared(
 /* One per core, and none is tied to its core: measured with two workers on two cores, pinning lowered neither
  * the time per query (4.1 against 4.0 us at full load) nor delays, and a worker that is free can move away
  * from whatever else its core has to do. */
-static unsigned worker_count(const struct conf *c)
+unsigned sockets_workers(const struct conf *c)
 {
 	cpu_set_t cpus;
 	if (c->dns.workers)
@@ -96,6 +99,17 @@ static unsigned worker_count(const struct conf *c)
 	if (sched_getaffinity(0, sizeof cpus, &cpus))
 		return 1;
 	return (unsigned)CPU_COUNT(&cpus);
+}
+
+/* Whoever made the sockets may have counted other cores: if the number is left to us, it is theirs. */
+static unsigned worker_count(const struct conf *c, const struct activation *a)
+{
+	unsigned count = sockets_workers(c);
+	for (size_t i = 0; i < c->dns.listen_count && !c->dns.workers; i++) {
+		unsigned passed = (unsigned)activation_count(a, SOCK_DGRAM, &c->dns.listen[i]);
+		count = passed > count ? passed : count;
+	}
+	return count;
 }
 
 static int *new_fds(size_t count)
@@ -148,7 +162,12 @@ static int bind_all(const struct conf *c, struct diag *d, struct activation *a, 
 
 int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 {
-	*out = (struct sockets){.workers = worker_count(c),
+	struct activation a;
+	*out = (struct sockets){.admin.fd = -1};
+	int rc = activation_begin(d, &a);
+	if (rc)
+		return rc;
+	*out = (struct sockets){.workers = worker_count(c, &a),
 		.dns_count = c->dns.listen_count,
 		.dot_count = c->dns.tls_listen_count,
 		.api_count = c->api.listen_count,
@@ -159,11 +178,8 @@ int sockets_bind(const struct conf *c, struct diag *d, struct sockets *out)
 	out->dot = new_fds(out->dot_count);
 	out->api = new_fds(out->api_count);
 	out->metrics = new_fds(out->metrics_count);
-	struct activation a;
-	int rc = activation_begin(d, &a);
-	if (!rc)
-		rc = out->udp && out->tcp && out->dot && out->api && out->metrics ? bind_all(c, d, &a, out)
-										  : ERR_NOMEM;
+	rc = out->udp && out->tcp && out->dot && out->api && out->metrics ? bind_all(c, d, &a, out)
+									  : ERR_NOMEM;
 	activation_end(&a);
 	if (rc)
 		sockets_close(out);

@@ -9,13 +9,16 @@
 
 static const char usage[] = "Usage: acme-delegate config check [[-c] FILE]\n"
 			    "       acme-delegate config print [[-c] FILE]\n"
+			    "       acme-delegate config sockets [[-c] FILE]\n"
 			    "       acme-delegate config sample\n"
 			    "       acme-delegate config man\n"
 			    "\n"
-			    "  check   says everything that is wrong with a configuration\n"
-			    "  print   the configuration in force, defaults included\n"
-			    "  sample  a commented configuration to start from\n"
-			    "  man     the manual page of the configuration file\n"
+			    "  check    says everything that is wrong with a configuration\n"
+			    "  print    the configuration in force, defaults included\n"
+			    "  sockets  a .socket unit for systemd, with the addresses of a configuration;\n"
+			    "           the package makes it with each \"systemctl daemon-reload\"\n"
+			    "  sample   a commented configuration to start from\n"
+			    "  man      the manual page of the configuration file\n"
 			    "\n"
 			    "  -c, --config FILE  the configuration (default:\n"
 			    "                     /etc/acme-delegate/acme-delegate.yaml, or else, for\n"
@@ -64,6 +67,16 @@ static int print(const char *file)
 	return rc ? APP_USAGE : APP_OK;
 }
 
+static int sockets(const char *file)
+{
+	struct conf *c = NULL;
+	int rc = load(file, &c);
+	if (!rc)
+		app_print_socket_unit(c, file, stdout);
+	conf_free(&c);
+	return rc || fflush(stdout) ? APP_USAGE : APP_OK;
+}
+
 int cmd_config(int argc, char **argv)
 {
 	const char *file;
@@ -77,6 +90,8 @@ int cmd_config(int argc, char **argv)
 		return check(options_file(file));
 	if (optind == argc && strcmp(what, "print") == 0)
 		return print(options_file(file));
+	if (optind == argc && strcmp(what, "sockets") == 0)
+		return sockets(options_file(file));
 	if (optind == argc && !file && strcmp(what, "sample") == 0) {
 		conf_print_sample(stdout);
 		return APP_OK;

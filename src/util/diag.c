@@ -133,10 +133,11 @@ int diag_receive(struct diag *d, int fd)
 
 void diag_print(const struct diag *d, FILE *to)
 {
+	bool journal = to == stderr && log_is_journal();
 	for (const struct entry *e = d->first; e; e = e->next)
-		fprintf(to, "%s\n", e->text);
+		fprintf(to, "%s%s\n", !journal ? "" : e->warning ? "<4>" : "<3>", e->text);
 	if (d->lost)
-		fprintf(to, "%s\n", lost);
+		fprintf(to, "%s%s\n", journal ? "<3>" : "", lost);
 }
 
 void diag_log(const struct diag *d, const char *room)

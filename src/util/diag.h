@@ -27,7 +27,8 @@ size_t diag_errors(const struct diag *d); /* warnings not counted */
 int diag_send(const struct diag *d, int fd) MUST_USE;
 int diag_receive(struct diag *d, int fd) MUST_USE;
 
-/* One line each: "FILE:LINE: text" or "FILE: text" or "text", warnings with "warning: " before the text. */
+/* One line each: "FILE:LINE: text" or "FILE: text" or "text", warnings with "warning: " before the text. On
+ * a standard error that is the journal each begins with its priority, as the log's do. */
 void diag_print(const struct diag *d, FILE *to);
 
 /* The same into the log, for a process that has no person at its terminal. `room` is who speaks. */

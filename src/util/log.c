@@ -44,7 +44,7 @@ static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
 
 /* systemd tells which file standard error was, as device:inode; it may have been redirected since. */
-static bool is_journal(void)
+bool log_is_journal(void)
 {
 	const char *told = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
@@ -59,7 +59,7 @@ void log_setup(enum log_level level, enum log_format format)
 {
 	settings.level = level;
 	settings.format = format;
-	settings.journal = is_journal();
+	settings.journal = log_is_journal();
 }
 
 void log_process(const char *name)

@@ -33,6 +33,9 @@ enum {
  * info, text, not the journal. */
 void log_setup(enum log_level level, enum log_format format);
 
+/* Whether standard error is the journal now. */
+bool log_is_journal(void);
+
 /* Names the process in every line ("supervisor", "dns0", "api", "keeper"), and begins to count anew. The text
  * is copied (15 bytes at most). */
 void log_process(const char *name);

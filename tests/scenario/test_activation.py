@@ -160,6 +160,18 @@ def test_a_socket_for_each_worker(make_server, close_later):
         assert one.query(ZONE, "SOA").answer
 
 
+@needs_root
+def test_who_made_the_sockets_has_counted_the_workers(make_server, close_later):
+    """Unless the configuration does: more than there are cores would be left without a reader."""
+    one = make_server()
+    one.configure(dns={"workers": 0})
+    wanted = len(os.sched_getaffinity(0)) + 1
+    sockets = close_later([bound(4, socket.SOCK_DGRAM, one.dns_port, reuse=True) for _ in range(wanted)])
+    activate(one, sockets)
+    poll(one._ready, 10, "ready")
+    assert {f"dns{i}" for i in range(wanted)} <= set(one.children())
+
+
 def refused(one, sockets, **kw):
     activate(one, sockets, **kw)
     assert one.wait(10) == 2
@@ -177,6 +189,7 @@ def test_a_socket_that_nothing_is_configured_for(make_server, close_later):
     port = harness.free_port()
     text = refused(one, close_later([bound(4, socket.SOCK_STREAM, port)]), names=["stray.socket"])
     assert f"127.0.0.1:{port} (TCP) of stray.socket" in text and "dns.listen" in text
+    assert "systemctl daemon-reload; systemctl stop acme-delegate; systemctl start acme-delegate" in text
 
 
 def test_udp_does_not_stand_for_tcp(make_server, close_later):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import harness
 from harness import poll, value
@@ -53,6 +54,22 @@ def test_the_journal_gets_priorities_and_no_time(monkeypatch):
         assert len(lines) > 8
         assert all(re.match(r"<[3467]>(main|supervisor|keeper|api|dns\d)/\w+: ", line) for line in lines), lines
         assert any(line.startswith("<3>supervisor/app: dns1 (pid ") for line in lines)
+
+
+def test_a_start_that_is_refused_is_an_error_in_the_journal(folder):
+    """And a warning about the configuration is a warning: `journalctl -p err` is where people look for why."""
+    path, stderr = folder / "c.yaml", folder / "stderr"
+    path.write_text("zones:\n  - name: auth.example.org\n    nameservers: [{name: ns1.auth.example.org, addresses: 192.0.2.1}]\n"
+                    "api: {url: 'https://auth.example.org', tls: {mode: off}, listen: ['127.0.0.1:8080']}\n"
+                    "dns: {listen: ['192.0.2.1:5353']}\n")  # this machine does not have that address
+    with open(stderr, "wb") as to:
+        st = os.fstat(to.fileno())
+        done = subprocess.run([harness.BINARY, "serve", "-c", path], stderr=to, timeout=30,
+                              env=harness.environment(JOURNAL_STREAM=f"{st.st_dev}:{st.st_ino}"))
+    lines = stderr.read_text().splitlines()
+    assert done.returncode == 2
+    assert any(line.startswith("<3>cannot listen on 192.0.2.1:5353") for line in lines), lines
+    assert any(re.match("<4>.* warning: .*CAA", line) for line in lines), lines
 
 
 def test_a_flood_of_refusals_is_counted_and_not_written():

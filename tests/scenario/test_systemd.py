@@ -17,7 +17,7 @@ from test_activation import bound, serves_everything
 
 UNITS = ROOT / "contrib" / "systemd"
 SERVICE = UNITS / "acme-delegate.service"
-SOCKET = UNITS / "acme-delegate.socket"
+GENERATOR = UNITS / "acme-delegate-generator"
 DROP_IN = UNITS / "bind-by-itself.conf"
 
 
@@ -36,33 +36,85 @@ def test_exposure():
     assert exposure(SERVICE) <= 1.3
 
 
+def test_the_package_installs_that_unit_and_the_generator():
+    """tests/systemd looks at what systemd makes of them."""
+    rules = (ROOT / "debian" / "rules").read_text()
+    assert "cp contrib/systemd/acme-delegate.service debian/" in rules and DROP_IN.name not in rules
+
+
 def test_exposure_of_a_server_that_binds_its_ports(folder):
     path = folder / "acme-delegate.service"
     path.write_text(SERVICE.read_text().replace("[Install]", DROP_IN.read_text().split("[Service]")[1] + "[Install]"))
     assert 1.3 < exposure(path) <= 1.7  # that it is more shows that the tool has read it
 
 
+# ---- the generator
+
+
+CONFIGURATION = """zones:
+  - name: auth.example.org
+    nameservers:
+      - name: ns1.auth.example.org
+        addresses: [198.51.100.7]
+dns:
+  listen: [198.51.100.7:53, "[2001:db8::7]:53"]
+  workers: 3
+  tls_listen: ["198.51.100.7:853"]
+api:
+  listen: [198.51.100.7:443, "[2001:db8::7]:443"]
+  url: https://auth.example.org
+  tls: {mode: acme}
+metrics: {listen: ["127.0.0.1:9153"]}
+"""
+
+
+def generate(folder, configuration):
+    """Runs the generator as systemd does; the unit, or None."""
+    path, out = folder / "acme-delegate.yaml", folder / "generated"
+    out.mkdir()
+    if configuration is not None:
+        path.write_text(configuration)
+    env = harness.environment(ACME_DELEGATE_CONFIGURATION=str(path), ACME_DELEGATE_PROGRAM=harness.BINARY)
+    done = subprocess.run([GENERATOR, out, folder / "early", folder / "late"], env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and not done.stdout + done.stderr
+    made = list(out.iterdir())
+    assert made in ([], [out / "acme-delegate.socket"])
+    return made[0] if made else None
+
+
 def test_systemd_understands_the_units(folder):
-    for file in (SERVICE, SOCKET):
-        text = re.sub(r"^(Documentation|ConditionPathExists)=.*\n", "", file.read_text(), flags=re.M)
-        text = re.sub(r"^ExecStart=\S+", f"ExecStart={harness.BINARY}", text, flags=re.M)
-        (folder / file.name).write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", folder / SERVICE.name, folder / SOCKET.name],
-                          capture_output=True, text=True, timeout=60)
+    text = re.sub(r"^(Documentation|ConditionPathExists)=.*\n", "", SERVICE.read_text(), flags=re.M)
+    service = folder / SERVICE.name
+    service.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={harness.BINARY}", text, flags=re.M))
+    sockets = generate(folder, CONFIGURATION)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", service, sockets], capture_output=True, text=True, timeout=60)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "acme-delegate." in line]
     assert not ours and done.returncode == 0, done
 
 
-def test_sockets_are_those_of_the_default_configuration():
-    """What is passed without being configured is refused, so the two must agree."""
-    sample = harness.run("config", "sample").stdout
-    lists = re.findall(r"^  listen: \[(.*)\]$", sample, re.M)  # of dns, then of api
-    port = {name: sorted(re.sub('"', "", text).split(", ")) for name, text in zip(("dns", "api"), lists)}
-    assert port["dns"] and port["api"]
-    listen = {kind: sorted(value for key, value in settings(SOCKET) if key == kind)
-              for kind in ("ListenDatagram", "ListenStream")}
-    assert listen["ListenDatagram"] == port["dns"]
-    assert listen["ListenStream"] == sorted(port["dns"] + port["api"])
+def test_sockets_are_those_of_the_configuration(folder):
+    """A socket of its own for each worker; everything else once."""
+    unit = settings(generate(folder, CONFIGURATION))
+    dns = ["198.51.100.7:53", "[2001:db8::7]:53"]
+    others = ["198.51.100.7:853", "198.51.100.7:443", "[2001:db8::7]:443", "127.0.0.1:9153"]
+    assert sorted(value for key, value in unit if key == "ListenDatagram") == sorted(3 * dns)
+    assert sorted(value for key, value in unit if key == "ListenStream") == sorted(3 * dns + others)
+    # systemd.socket(5): without these it could not be bound, or IPv6 would take IPv4, too.
+    assert {("ReusePort", "yes"), ("BindIPv6Only", "ipv6-only")} <= set(unit)
+    # A query must not start a server that is stopped for a restore.
+    assert ("StopPropagatedFrom", "acme-delegate.service") in unit
+    assert ("SourcePath", str(folder / "acme-delegate.yaml")) in unit
+
+
+def test_as_many_workers_as_cores(folder):
+    unit = settings(generate(folder, CONFIGURATION.replace("workers: 3", "workers: 0")))
+    cores = len(os.sched_getaffinity(0))
+    assert sum(setting == ("ListenDatagram", "198.51.100.7:53") for setting in unit) == cores
+
+
+@pytest.mark.parametrize("configuration", [None, "", CONFIGURATION + "no_such_key: 1\n", "\0"])
+def test_nothing_is_generated_without_a_good_configuration(folder, configuration):
+    assert generate(folder, configuration) is None
 
 
 # ---- system calls
