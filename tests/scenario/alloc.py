@@ -240,21 +240,37 @@ class Another:
 
     def start(self, n):
         """It serves in the end, or ends and says why. Its children count on from where they are forked."""
-        more = self.prepare(n)
+        more, self.begun = self.prepare(n), time.monotonic()
         os.environ.update(more)
         try:
             self.server.launch()
         finally:
             for name in more:
                 del os.environ[name]
-        poll(lambda: self.server.process.poll() is not None or self.server._ready(), 15, f"a start, allocation {n}")
-        if self.server.process.poll() is None:
+        poll(lambda: self.server.process.poll() is not None or self.cut_short() or self.server._ready(), 15,
+             f"a start, allocation {n}")
+        if self.cut_short():
+            if self.server.process.poll() is None:
+                self.server.process.kill()
+            self.server.wait(5)
+        elif self.server.process.poll() is None:
             self.server.stop()
         elif self.server.wait(0) not in (1, 2) or not self.server.stderr().strip():
             raise Wrong(f"ended with {self.server.process.returncode}: {self.server.stderr()}")
-        if "was ended by signal" in self.server.stderr():
-            raise Wrong(self.server.stderr())
+        for line in self.server.stderr().splitlines():
+            if "was ended by signal" in line and f"signal {int(signal.SIGSYS)} " not in line:
+                raise Wrong(self.server.stderr())
         return self.failed()
+
+    def cut_short(self):
+        """A known defect: libseccomp 2.5.4 that lacks memory makes a filter that is cut short, and says that it is whole.
+        So far each of those lets too little through: the supervisor is ended, or can start nobody, or not even wait."""
+        process = self.server.process
+        if process.poll() is not None:
+            return process.returncode == -signal.SIGSYS
+        confined = "Seccomp:\t2" in pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        return (": Function not implemented" in self.server.stderr()
+                or (confined and time.monotonic() > self.begun + 4 and not self.server.children()))
 
     def fill(self, n, *args):
         """All of it is there; or it is said why not, and then the same again completes it."""

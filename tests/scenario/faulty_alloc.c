@@ -103,6 +103,9 @@ static int fails(void)
 {
 	if (sparing)
 		return 0;
+	/* Once for a process and its children together, which count on from where they were forked. */
+	if (own.left > 0 && !own.from_then_on && shared && shared->failed)
+		return 0;
 	if (own.left > 0 || own.from_then_on)
 		return counts_down(&own);
 	struct control *c = shared;
