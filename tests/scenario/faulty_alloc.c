@@ -3,9 +3,12 @@
  * in the file named by FAULTY_ALLOC, which is mapped when the program starts, since a sandboxed process can open
  * nothing later; or for this process alone in FAULTY_ALLOC_SELF ("12", or "12+" for all from the 12th on). */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -26,6 +29,9 @@ struct control {
 
 static struct control *shared;
 static struct control own;
+static struct passwd *(*real_getpwnam)(const char *);
+static struct group *(*real_getgrnam)(const char *);
+static __thread int sparing;
 static char process[16]; /* its name; a process in its sandbox cannot ask for it */
 
 extern void *__libc_malloc(size_t);
@@ -36,6 +42,8 @@ extern void *__libc_memalign(size_t, size_t);
 __attribute__((constructor)) static void set_up(void)
 {
 	const char *path = getenv("FAULTY_ALLOC"), *self = getenv("FAULTY_ALLOC_SELF");
+	real_getpwnam = dlsym(RTLD_NEXT, "getpwnam");
+	real_getgrnam = dlsym(RTLD_NEXT, "getgrnam");
 	if (self) {
 		own.left = atol(self);
 		own.from_then_on = strchr(self, '+') != NULL;
@@ -54,6 +62,7 @@ static int counts_down(struct control *c)
 	long left = __atomic_sub_fetch(&c->left, 1, __ATOMIC_SEQ_CST);
 	if (left > 0 || (left < 0 && !c->from_then_on))
 		return 0;
+	c = c == &own && shared ? shared : c; /* where it is seen */
 	__atomic_add_fetch(&c->failed, 1, __ATOMIC_SEQ_CST);
 	errno = ENOMEM;
 	return 1;
@@ -72,8 +81,31 @@ int prctl(int option, ...)
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
+/* glibc dies when the first look-up of an account finds no memory for its own state (nss_database.c), which
+ * nobody can help: allocations in there do not fail, and do not count. */
+struct passwd *getpwnam(const char *name)
+{
+	sparing = 1;
+	struct passwd *p = real_getpwnam ? real_getpwnam(name) : NULL;
+	sparing = 0;
+	return p;
+}
+
+struct group *getgrnam(const char *name)
+{
+	sparing = 1;
+	struct group *g = real_getgrnam ? real_getgrnam(name) : NULL;
+	sparing = 0;
+	return g;
+}
+
 static int fails(void)
 {
+	if (sparing)
+		return 0;
+	/* Once for a process and its children together, which count on from where they were forked. */
+	if (own.left > 0 && !own.from_then_on && shared && shared->failed)
+		return 0;
 	if (own.left > 0 || own.from_then_on)
 		return counts_down(&own);
 	struct control *c = shared;
