@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* The bodies of the keeper and the api: each joins the rooms it needs, and runs. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -151,7 +152,10 @@ static bool serve_once(struct api_process *p, int stop, int *rc)
 		{.fd = p->tls ? p->own.line : -1, .events = POLLIN},
 		{.fd = stop, .events = POLLIN},
 	};
-	(void)!poll(fds, sizeof fds / sizeof *fds, wait); /* interrupted or not: look at everything */
+	if (poll(fds, sizeof fds / sizeof *fds, wait) < 0 && errno != EINTR) {
+		*rc = ERR_SYSTEM; /* else it would turn round and round */
+		return false;
+	}
 	int64_t now = clock_mono_ms();
 	if (now / 1000 != p->board->beat / 1000)
 		log_catch_up(false);

@@ -372,14 +372,16 @@ static int keep_informed(struct supervisor *s, int wait)
 	return (int)notify_alive(&s->notify, clock_mono_ms(), wait);
 }
 
-static void loop(struct supervisor *s)
+/* ERR_SYSTEM: it cannot wait, so it could only turn round and round; its children end with it. */
+static int loop(struct supervisor *s)
 {
 	bool hangup = false;
 	start_due(s);
 	while (s->child_status < 0 && (!s->stopping || any_running(s))) {
 		struct pollfd p[] = {
 			{.fd = s->signal_fd, .events = POLLIN}, {.fd = agent_line(s), .events = POLLIN}};
-		(void)!poll(p, 2, keep_informed(s, next_wait(s)));
+		if (poll(p, 2, keep_informed(s, next_wait(s))) < 0 && errno != EINTR)
+			return ERR_SYSTEM;
 		take_signals(s, &hangup);
 		log_catch_up(false);
 		reap(s);
@@ -399,6 +401,7 @@ static void loop(struct supervisor *s)
 		if (s->child_status < 0)
 			agent_act(s);
 	}
+	return OK;
 }
 
 static int catch_signals(struct supervisor *s)
@@ -455,10 +458,10 @@ int supervisor_run(const char *file, struct settings *settings, const struct soc
 	rc = rc ? rc : confine(&s);
 	rc = rc ? rc : agent_prepare(&s);
 	rc = rc ? rc : supervisor_replace(&s, true);
-	if (!rc)
-		loop(&s);
-	else
+	if (rc)
 		log_error("app", "cannot start: %s", error_text(rc));
+	else if ((rc = loop(&s)))
+		log_error("app", "cannot go on: poll: %s", strerror(errno));
 	/* A child comes by here too and frees its copies; descriptors it closed itself are closed twice,
 	 * harmlessly, as it opens nothing any more. */
 	while (s.children)
