@@ -50,6 +50,19 @@ static void print_head(const char *file, FILE *to)
 		to);
 }
 
+/* The service may not give a file to a group: with admin.group systemd makes the admin socket, too. */
+static void print_admin(const struct conf *c, FILE *to)
+{
+	if (c->admin.group && c->admin.socket)
+		fprintf(to,
+			"ListenSequentialPacket=%s\n"
+			"SocketUser=acme-delegate\n"
+			"SocketGroup=%s\n"
+			"SocketMode=0660\n"
+			"RemoveOnStop=yes\n",
+			c->admin.socket, c->admin.group);
+}
+
 void app_print_socket_unit(const struct conf *c, const char *file, FILE *to)
 {
 	/* One for each worker: the kernel shares clients out among them. */
@@ -60,4 +73,5 @@ void app_print_socket_unit(const struct conf *c, const char *file, FILE *to)
 	print_listens("Stream", c->dns.tls_listen, c->dns.tls_listen_count, 1, to);
 	print_listens("Stream", c->api.listen, c->api.listen_count, 1, to);
 	print_listens("Stream", c->metrics.listen, c->metrics.listen_count, 1, to);
+	print_admin(c, to);
 }

@@ -77,9 +77,9 @@ def generate(folder, configuration):
     env = harness.environment(ACME_DELEGATE_CONFIGURATION=str(path), ACME_DELEGATE_PROGRAM=harness.BINARY)
     done = subprocess.run([GENERATOR, out, folder / "early", folder / "late"], env=env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0 and not done.stdout + done.stderr
-    made = list(out.iterdir())
-    assert made in ([], [out / "acme-delegate.socket"])
-    return made[0] if made else None
+    made = [p for p in out.rglob("*") if p.is_file()]
+    assert set(made) <= {out / "acme-delegate.socket", out / "acme-delegate.service.d" / "admin-group.conf"}
+    return out / "acme-delegate.socket" if made else None
 
 
 def test_systemd_understands_the_units(folder):
@@ -104,6 +104,15 @@ def test_sockets_are_those_of_the_configuration(folder):
     # A query must not start a server that is stopped for a restore.
     assert ("StopPropagatedFrom", "acme-delegate.service") in unit
     assert ("SourcePath", str(folder / "acme-delegate.yaml")) in unit
+
+
+def test_a_group_of_operators(folder):
+    """systemd gives the admin socket to the group, for the service may not; who of them asks must be known to it."""
+    unit = generate(folder, CONFIGURATION + "admin: {group: ops, socket: /run/acme-delegate/admin.sock}\n")
+    assert {("ListenSequentialPacket", "/run/acme-delegate/admin.sock"), ("SocketUser", "acme-delegate"), ("SocketGroup", "ops"),
+            ("SocketMode", "0660")} <= set(settings(unit))
+    drop_in = unit.parent / "acme-delegate.service.d" / "admin-group.conf"
+    assert settings(drop_in) == [("PrivateUsers", "no")]
 
 
 def test_as_many_workers_as_cores(folder):
