@@ -49,6 +49,7 @@ int backup_write(int fd, int stop, const void *data, size_t len)
 static int write_image(const struct conf *c, struct diag *d, int pipe_end)
 {
 	struct store *s = NULL;
+	bool told = false;
 	bool complete;
 	int rc = privileges_drop_to_read(c, d);
 	/* A copy of a damaged store must not take the place of a good one. */
@@ -58,14 +59,15 @@ static int write_image(const struct conf *c, struct diag *d, int pipe_end)
 		diag_error(d, c->store_path, 0, "there is no store here");
 	if (!rc) {
 		rc = store_copy(s, pipe_end);
-		if (rc == ERR_SYSTEM && errno != EPIPE) /* who broke the pipe says why */
+		told = rc == ERR_SYSTEM && errno == EPIPE; /* who broke the pipe says why */
+		if (rc == ERR_SYSTEM && !told)
 			diag_error(d, c->store_path, 0, "cannot read the store: %s", strerror(errno));
-		else if (rc && rc != ERR_SYSTEM)
+		else if (rc && !told)
 			diag_error(d, c->store_path, 0, "cannot read the store: %s", error_text(rc));
 	}
 	store_close(&s);
 	diag_print(d, stderr);
-	if (rc && !diag_errors(d))
+	if (rc && !told && !diag_errors(d))
 		fprintf(stderr, "cannot back up: %s\n", error_text(rc));
 	return rc ? APP_FAILED : APP_OK;
 }

@@ -220,7 +220,8 @@ static const int of_sanitizers[] = {SCMP_SYS(ptrace), SCMP_SYS(clone), SCMP_SYS(
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(sched_yield), SCMP_SYS(prctl), SCMP_SYS(pipe2), SCMP_SYS(pipe),
 	SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lseek), SCMP_SYS(exit),
 	SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getuid), SCMP_SYS(geteuid),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv), SCMP_SYS(mremap)};
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv), SCMP_SYS(mremap),
+	SCMP_SYS(madvise)};
 #endif
 
 static bool is_of_sanitizers(int call)
