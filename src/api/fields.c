@@ -7,18 +7,20 @@
 #include "api/internal.h"
 #include "util/text.h"
 
-int fields_parse(const struct http_request *r, json_t **out)
+const char *fields_parse(const struct http_request *r, json_t **out)
 {
 	*out = NULL;
 	if (!r->body_len)
-		return OK;
+		return NULL;
 	int e = body_parse(r->body, r->body_len, out);
-	if (e || json_is_object(*out))
-		return e;
+	if (e)
+		return e == ERR_NOMEM ? "out_of_memory" : "malformed_body";
+	if (json_is_object(*out))
+		return NULL;
 	bool nothing = json_is_null(*out);
 	json_decref(*out);
 	*out = NULL;
-	return nothing ? OK : ERR_INVALID;
+	return nothing ? NULL : "malformed_body";
 }
 
 static json_t *member(const json_t *o, const char *name)

@@ -158,8 +158,9 @@ int body_text(const json_t *object, const char *name, const char **out) MUST_USE
 
 /* ---- bodies of /v1/ (fields.c) ---- */
 
-/* An object, nothing or null. ERR_INVALID, ERR_NOMEM. The caller decrefs *out, which is NULL for nothing. */
-int fields_parse(const struct http_request *r, json_t **out) MUST_USE;
+/* An object, nothing or null. The code of what is wrong, or NULL. The caller decrefs *out, which is NULL for
+ * nothing. */
+const char *fields_parse(const struct http_request *r, json_t **out) MUST_USE;
 /* Members into the request; what is missing or null leaves it alone. The code of what is wrong, or NULL. */
 const char *fields_text(const json_t *o, const char *name, char *out, size_t cap, const char *code);
 const char *fields_allow(const json_t *o, struct prefix *allow, size_t *count);

@@ -129,7 +129,7 @@ void operator_events(const struct context *c)
 static const char *read_delegate(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong)
 		wrong = fields_text(body, "label", q->name, IPC_LABEL_MAX + 1, "bad_name");
 	if (!wrong)
@@ -215,7 +215,7 @@ void operator_token_add(const struct context *c)
 	json_t *body;
 	if (!identify(c, &q))
 		return;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong)
 		wrong = fields_terms(body, &q.terms);
 	json_decref(body);

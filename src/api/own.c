@@ -37,7 +37,7 @@ static void ask_unless(const struct context *c, struct ipc_request *q, enum ipc_
 void ask_set_allow(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong && !json_is_array(body ? body_member(body, "allowfrom") : NULL))
 		wrong = "bad_allowfrom";
 	if (!wrong)
@@ -51,7 +51,7 @@ void ask_set_allow(const struct context *c, struct ipc_request *q)
 void ask_set_aliases(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong && !json_is_array(body ? body_member(body, "aliases") : NULL))
 		wrong = "bad_alias";
 	if (!wrong)
@@ -78,7 +78,7 @@ static void refuse_target(const struct context *c)
 void ask_rotate(const struct context *c, struct ipc_request *q, const char *key_id)
 {
 	json_t *body;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong)
 		wrong = fields_flag(body, "at_once", IPC_FLAG_AT_ONCE, &q->flags);
 	json_decref(body);
@@ -217,14 +217,14 @@ static void change_value(
 	call_ask(k, q);
 }
 
-/* "value", or "txt" as acme-dns calls it. ERR_INVALID: no object, or not a text. */
-static int MUST_USE read_value(const struct http_request *r, char out[static HTTP_MAX_BODY + 1])
+/* "value", or "txt" as acme-dns calls it. The code of what is wrong, or NULL. */
+static const char *read_value(const struct http_request *r, char out[static HTTP_MAX_BODY + 1])
 {
 	json_t *body;
-	const char *text = "";
-	int e = fields_parse(r, &body);
-	if (e)
-		return e;
+	const char *text = "", *wrong = fields_parse(r, &body);
+	int e = OK;
+	if (wrong)
+		return wrong;
 	const char *name = body && body_member(body, "value") ? "value" : "txt";
 	if (body)
 		e = body_text(body, name, &text);
@@ -233,7 +233,7 @@ static int MUST_USE read_value(const struct http_request *r, char out[static HTT
 	if (e == OK)
 		e = text_format(out, HTTP_MAX_BODY + 1, "%s", text);
 	json_decref(body);
-	return e;
+	return e ? "malformed_body" : NULL;
 }
 
 void own_put_value(const struct context *c)
@@ -242,8 +242,9 @@ void own_put_value(const struct context *c)
 	char value[HTTP_MAX_BODY + 1];
 	if (!identify(c, &q))
 		return;
-	if (read_value(c->request, value))
-		answer_error(c, "malformed_body");
+	const char *wrong = read_value(c->request, value);
+	if (wrong)
+		answer_error(c, wrong);
 	else
 		change_value(c, &q, IPC_PRESENT, value);
 	secure_wipe(&q, sizeof q);
@@ -306,7 +307,7 @@ static void registered(struct call *c, const struct ipc_reply *reply)
 static const char *read_registration(const struct context *c, struct ipc_request *q)
 {
 	json_t *body;
-	const char *wrong = fields_parse(c->request, &body) ? "malformed_body" : NULL;
+	const char *wrong = fields_parse(c->request, &body);
 	if (!wrong)
 		wrong = fields_text(body, "label", q->name, IPC_LABEL_MAX + 1, "bad_name");
 	if (!wrong)

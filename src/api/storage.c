@@ -79,8 +79,11 @@ void storage_put(const struct context *c)
 	if (!identify(c, &q))
 		return;
 	struct call *k = NULL;
-	if (fields_parse(c->request, &body) || !body || body_text(body, "subdomain", &subdomain))
-		answer_error(c, "malformed_body");
+	const char *wrong = fields_parse(c->request, &body);
+	if (!wrong && (!body || body_text(body, "subdomain", &subdomain)))
+		wrong = "malformed_body";
+	if (wrong)
+		answer_error(c, wrong);
 	else
 		k = call_new(c, compare);
 	if (k) {

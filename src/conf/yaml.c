@@ -17,7 +17,9 @@ static unsigned mark_line(const yaml_mark_t *m)
 
 static int syntax_problem(struct load *l, const yaml_parser_t *p, const char *text)
 {
-	if (p->error == YAML_MEMORY_ERROR)
+	/* It does not set the error everywhere it runs out of memory, but there is no other without a text.
+	 */
+	if (p->error == YAML_MEMORY_ERROR || !p->problem)
 		return ERR_NOMEM;
 	unsigned line = mark_line(&p->problem_mark);
 	if (p->error == YAML_READER_ERROR) { /* knows bytes, not lines */

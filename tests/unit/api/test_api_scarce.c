@@ -67,6 +67,22 @@ static void no_text_is_malformed_for_lack_of_memory(void **state)
 	}
 }
 
+/* Clients take 400 for their own fault. */
+static void a_body_of_fields_is_not_refused_as_malformed(void **state)
+{
+	(void)state;
+	static const char body[] = "{\"note\":\"team\",\"quota\":3}";
+	const struct http_request r = {.body = body, .body_len = sizeof body - 1};
+	json_t *o;
+	left = 3;
+	from_then_on = false;
+	assert_string_equal(fields_parse(&r, &o), "out_of_memory");
+	assert_null(o);
+	left = 1000;
+	assert_null(fields_parse(&r, &o));
+	json_decref(o);
+}
+
 static void what_is_malformed_is_called_so(void **state)
 {
 	(void)state;
@@ -99,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_text_is_malformed_for_lack_of_memory),
+		cmocka_unit_test(a_body_of_fields_is_not_refused_as_malformed),
 		cmocka_unit_test(what_is_malformed_is_called_so),
 		cmocka_unit_test(the_reserve_is_enough),
 	};
