@@ -10,6 +10,7 @@ the last is acknowledged. A prober, a process of its own, asks DNS for all of th
 * DNS is never silent for longer than SILENCE_MAX, unless the whole service was ended.
 """
 
+import contextlib
 import ctypes
 import http.client
 import json
@@ -369,3 +370,34 @@ class Load:
                 if problem:
                     lost.append(f"writer {w.number}: {problem}")
         return lost
+
+
+def finish(load, f):
+    """The writers end, and all that they were told is judged."""
+    load.prober.pause()
+    load.end_writers()
+    f.take(load, load.judge_served(load.floors()))
+    load.judge_now()
+
+
+def end_well(server, f, o):
+    """`f` has been taken of all load."""
+    if f.silence >= SILENCE_MAX * o.slack:
+        raise Violation(f"DNS was silent for {f.silence:.2f} s")
+    harness.assert_clean(server.stderr())
+    server.stop()
+
+
+@contextlib.contextmanager
+def under_load(server, f, o, writers=None, pace=0.0):
+    """A server from its start to its orderly end, and load on it, which has not begun."""
+    load = None
+    try:
+        server.start()
+        load = Load(server, writers=writers or o.writers, pace=pace)
+        yield load
+        end_well(server, f, o)
+    finally:
+        if load:
+            load.close()
+        server.discard()

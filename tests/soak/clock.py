@@ -12,7 +12,7 @@ import time
 
 import dns.flags
 
-from checker import SILENCE_MAX, Load, Violation, harness, question
+from checker import Violation, finish, harness, question, under_load
 from figures import Figures
 from shims import HERE, Shim
 
@@ -146,14 +146,11 @@ def tokens_follow_the_calendar(clock):
         clock.jump(DAY)
 
 
-def under_load(clock, f, o, rng):
+def jumps_under_load(clock, f, o, rng):
     """Challenges under way, and load, over all jumps in any order."""
     server = clock.shim.server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1h"})
-    load = None
-    try:
-        server.start()
+    with under_load(server, f, o) as load:
         idle = [published(server, n) for n in (1, 2, 2, 1)]
-        load = Load(server, writers=o.writers)
         load.begin()
         jumps = list(JUMPS)
         while f.faults < o.count and not o.over():
@@ -170,16 +167,7 @@ def under_load(clock, f, o, rng):
             expect(server.http("GET", "/health").status == 200, "health")
             o.progress(f, load)
         served_everywhere(server, idle, "at the end")
-        load.prober.pause()
-        load.end_writers()
-        f.take(load, load.judge_served(load.floors()))
-        load.judge_now()
-        expect(f.silence < SILENCE_MAX * o.slack, f"DNS was silent for {f.silence:.2f} s")
-        server.stop()
-    finally:
-        if load:
-            load.close()
-        server.discard()
+        finish(load, f)
 
 
 def run(o):
@@ -187,7 +175,7 @@ def run(o):
     f = Figures("clock jumps")
     clock = Clock()
     try:
-        under_load(clock, f, o, rng)
+        jumps_under_load(clock, f, o, rng)
         for seconds in (rng.choice((DAY, -DAY)),) if o.quick else (DAY, -DAY, YEAR, -YEAR):
             lives_by_elapsed_time(clock, seconds)
             f.faults += 1

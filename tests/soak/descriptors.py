@@ -13,7 +13,7 @@ import dns.exception
 import dns.rcode
 
 import rawhttp
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import Load, Violation, end_well, harness
 from figures import Figures
 
 LIMIT = 64        # descriptors of each process, the least with which it starts
@@ -163,10 +163,7 @@ def run(o):
             o.progress(f)
         prober.pause()
         f.queries, f.silence = prober.answered.value, prober.silence.value
-        if f.silence > SILENCE_MAX * o.slack:
-            raise Violation(f"DNS was silent for {f.silence:.2f} s")
-        harness.assert_clean(server.stderr())
-        server.stop()
+        end_well(server, f, o)
     finally:
         if prober:
             prober.end()

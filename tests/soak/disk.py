@@ -9,6 +9,7 @@
 """
 
 import concurrent.futures
+import contextlib
 import os
 import random
 import struct
@@ -16,7 +17,7 @@ import time
 
 import dns.exception
 
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import Violation, harness, under_load
 from figures import Figures
 from kills import end_all
 from shims import HERE, Shim
@@ -116,10 +117,8 @@ def cuts(o):
     f = Figures("volatile disk")
     disk = VolatileDisk(rng)
     server = disk.shim.server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
-    load, lost, errors, stale = None, [], 0, 0
-    try:
-        server.start()
-        load = Load(server, writers=o.writers)
+    lost, errors, stale = [], 0, 0
+    with contextlib.closing(disk), under_load(server, f, o) as load:
         for _ in range(o.count):
             if o.over():
                 break
@@ -145,15 +144,6 @@ def cuts(o):
         f.note = f"{errors} writes and syncs failed; {stale} pages were not on the disk at the cuts"
         if f.faults and not (errors and stale):
             raise Violation(f"this disk is too good: {f.note}")
-        if f.silence > SILENCE_MAX * o.slack:
-            raise Violation(f"DNS was silent for {f.silence:.2f} s")
-        harness.assert_clean(server.stderr())
-        server.stop()
-    finally:
-        if load:
-            load.close()
-        disk.close()
-        server.discard()
     return f
 
 

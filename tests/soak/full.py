@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import Violation, finish, harness, under_load
 from disks import Disk
 from figures import Figures
 from kills import end_all
@@ -116,10 +116,7 @@ def run_on(kind, o):
     with Disk(kind, 4 if kind == "tmpfs" else None) as disk:
         server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"},
                                 store={"path": str(disk.folder / "store")})
-        load = None
-        try:
-            server.start()
-            load = Load(server, writers=o.writers, pace=0.005)
+        with under_load(server, f, o, pace=0.005) as load:
             load.begin()
             while f.faults < o.count and not o.over():
                 seconds = rng.uniform(0.3, 1) if o.quick else 60 if f.faults == 0 else rng.uniform(1, 5)
@@ -129,23 +126,12 @@ def run_on(kind, o):
                 o.progress(f, load)
             backup_when_full(disk, load)
             f.faults += 1
-            load.prober.pause()
-            load.end_writers()
-            f.take(load, load.judge_served(load.floors()))
-            load.judge_now()
+            finish(load, f)
             server.stop()
             import_when_full(disk, server)
             server.start()
             f.lost += load.judge_served(load.floors())
             f.note = f"slowest recovery {slowest:.2f} s"
-            if f.silence > SILENCE_MAX * o.slack:
-                raise Violation(f"DNS was silent for {f.silence:.2f} s")
-            harness.assert_clean(server.stderr())
-            server.stop()
-        finally:
-            if load:
-                load.close()
-            server.discard()
     return f
 
 
@@ -164,10 +150,7 @@ def read_only_after_an_error(o):
     with Disk("ext4", options="errors=remount-ro") as disk:
         server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"},
                                 store={"path": str(disk.folder / "store")})
-        load = None
-        try:
-            server.start()
-            load = Load(server, writers=o.writers)
+        with under_load(server, f, o) as load:
             for _ in range(o.count):
                 if o.over():
                     break
@@ -193,12 +176,4 @@ def read_only_after_an_error(o):
                 f.lost += load.judge_served(floors)
                 load.renew_writers()
             f.take(load, [])
-            if f.silence > SILENCE_MAX * o.slack:
-                raise Violation(f"DNS was silent for {f.silence:.2f} s")
-            harness.assert_clean(server.stderr())
-            server.stop()
-        finally:
-            if load:
-                load.close()
-            server.discard()
     return f

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import harness, under_load
 from figures import Figures
 
 BACK = 1.0  # seconds for a child to be there again
@@ -58,10 +58,7 @@ def run(o):
     rng = random.Random(o.seed)
     f = Figures("kill -9")
     server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
-    load = None
-    try:
-        server.start()
-        load = Load(server, writers=o.writers)
+    with under_load(server, f, o) as load:
         load.begin()
         roles, everybody, slowest = {}, set(server.children()), [0.0, 0.0]
         for number in range(o.count):
@@ -87,12 +84,4 @@ def run(o):
         f.take(load, lost)
         f.note = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
         f.note += f"; slowest return of a child {slowest[0]:.2f} s, of the service {slowest[1]:.2f} s"
-        harness.assert_clean(server.stderr())
-        if f.silence > SILENCE_MAX * o.slack:
-            raise Violation(f"DNS was silent for {f.silence:.2f} s")
-        server.stop()
-    finally:
-        if load:
-            load.close()
-        server.discard()
     return f

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import Violation, finish, harness, under_load
 from figures import Figures
 
 SAMPLES = 40
@@ -54,11 +54,8 @@ def run(o):
     rng = random.Random(o.seed)
     f = Figures("plain load")
     server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
-    load = None
-    try:
-        server.start()
+    with under_load(server, f, o) as load:
         account = server.register()
-        load = Load(server, writers=o.writers)
         load.begin()
         children = server.children()
         samples = {name: [] for name in ("supervisor", *children)}
@@ -71,22 +68,11 @@ def run(o):
                 samples[name].append((rss_kib(pid), descriptors(pid)))
             load.judge_now()
             o.progress(f, load, f"{number + 1} samples")
-        load.prober.pause()
-        load.end_writers()
-        f.take(load, load.judge_served(load.floors()))
-        load.judge_now()
+        finish(load, f)
         f.note = ", ".join(judge(name, s) for name, s in sorted(samples.items()))
         if server.children() != children:
             raise Violation("a process was started again")
         reload_often(server, f, 5 if o.quick else 50)
-        if f.silence > SILENCE_MAX * o.slack:
-            raise Violation(f"DNS was silent for {f.silence:.2f} s")
-        harness.assert_clean(server.stderr())
-        server.stop()
-    finally:
-        if load:
-            load.close()
-        server.discard()
     return f
 
 

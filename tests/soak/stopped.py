@@ -8,7 +8,7 @@ import time
 
 import dns.exception
 
-from checker import SILENCE_MAX, Load, Violation, harness
+from checker import Violation, finish, harness, under_load
 from figures import Figures
 
 
@@ -46,11 +46,8 @@ def run(o):
     rng = random.Random(o.seed)
     f = Figures("processes that stop")
     server = harness.Server(dns={"workers": 2}, zone={"max_values": 2, "value_lifetime": "1d"})
-    load = None
-    try:
-        server.start()
+    with under_load(server, f, o, writers=2 * o.writers) as load:
         # More writers than usual: an api that is overloaded must not be felt in DNS.
-        load = Load(server, writers=2 * o.writers)
         load.begin()
         turn = []
         while f.faults < o.count and not o.over():
@@ -60,16 +57,5 @@ def run(o):
             load.judge_now()
             f.faults += 1
             o.progress(f, load)
-        load.prober.pause()
-        load.end_writers()
-        f.take(load, load.judge_served(load.floors()))
-        load.judge_now()
-        if f.silence > SILENCE_MAX * o.slack:
-            raise Violation(f"DNS was silent for {f.silence:.2f} s")
-        harness.assert_clean(server.stderr())
-        server.stop()
-    finally:
-        if load:
-            load.close()
-        server.discard()
+        finish(load, f)
     return f
