@@ -75,6 +75,9 @@ struct acme_hooks {
 #define ACME_STATE_FILE       "state.json"      /* accounts, attempts, when to renew; nothing secret */
 #define ACME_CERTIFICATE_FILE "certificate.pem" /* private key, certificate, chain; mode 0600 */
 
+/* Ends every text of a state that another process has written, which may be anything. */
+void acme_state_terminate(struct acme_state *s);
+
 /* What the folder says, without asking anybody: for the start. ERR_NOTFOUND: nothing yet, *out is zero;
  * ERR_NOMEM; ERR_SYSTEM: the folder cannot be read. */
 int acme_state_load(const char *folder, const char *directory, struct acme_state *out) MUST_USE;

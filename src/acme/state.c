@@ -58,6 +58,14 @@ static int load(int folder, const char *directory, struct acme_state *out)
 	return *out->account || out->not_after || out->last_attempt ? OK : ERR_NOTFOUND;
 }
 
+void acme_state_terminate(struct acme_state *s)
+{
+	s->account[sizeof s->account - 1] = 0;
+	s->error[sizeof s->error - 1] = 0;
+	for (size_t i = 0; i < ACME_IDENTITIES; i++)
+		s->identities[i][ACME_TEXT - 1] = 0;
+}
+
 int acme_state_load(const char *folder, const char *directory, struct acme_state *out)
 {
 	*out = (struct acme_state){0};

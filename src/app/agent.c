@@ -17,7 +17,6 @@
 
 enum {
 	TICK_MS = 500, /* how often the channel to the keeper is looked at while an answer is awaited */
-	BINDING_MAX = 1024,
 	DAY_MS = 24 * 3600 * 1000
 };
 
@@ -198,7 +197,7 @@ int agent_process_run(
 	const struct settings *s, const struct board_seat *seat, int channel, int line, bool fresh, int stop)
 {
 	struct agent a = {.host = s->conf->api.host, .board = seat->board, .line = line, .stop = stop};
-	char binding[BINDING_MAX], folder[OWN_PATH];
+	char binding[OWN_BINDING], folder[OWN_PATH];
 	struct diag *d = diag_new();
 	int rc = d ? own_load_binding(s->conf, d, binding, sizeof binding) : ERR_NOMEM;
 	if (d)

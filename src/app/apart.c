@@ -46,13 +46,18 @@ static void keep_two(int a, int b)
 	close_range(high + 1, ~0u, 0);
 }
 
+bool apart_begin(unsigned seconds, pid_t parent)
+{
+	/* What never ends is damage, too. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(seconds);
+	return !prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) && getppid() == parent;
+}
+
 static _Noreturn void work(const struct apart *a, int to, pid_t parent)
 {
 	struct diag *d = diag_new();
-	/* What never ends is damage, too. */
-	alarm(a->seconds);
-	signal(SIGALRM, SIG_DFL);
-	if (!d || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
+	if (!d || !apart_begin(a->seconds, parent))
 		_exit(APP_FAILED);
 	int rc = a->body(a->ctx, d, a->reply);
 	int sent = write_all(to, &rc, sizeof rc);
@@ -61,13 +66,17 @@ static _Noreturn void work(const struct apart *a, int to, pid_t parent)
 	_exit(sent ? APP_FAILED : APP_OK);
 }
 
-/* How it died, if it has not answered. */
-static int explain_death(const struct apart *a, pid_t pid, struct diag *d)
+static int reap(pid_t pid, int *status)
 {
-	int status;
-	while (waitpid(pid, &status, 0) < 0)
+	while (waitpid(pid, status, 0) < 0)
 		if (errno != EINTR)
 			return ERR_SYSTEM;
+	return OK;
+}
+
+/* How it died, if it has not answered. */
+static int explain_death(const struct apart *a, int status, struct diag *d)
+{
 	if (!WIFSIGNALED(status))
 		return ERR_SYSTEM;
 	int signal_number = WTERMSIG(status);
@@ -77,22 +86,13 @@ static int explain_death(const struct apart *a, pid_t pid, struct diag *d)
 		diag_error(d, a->store, 0, "the store is damaged: reading it comes to no end; %s",
 			damage_advice);
 	else
-		diag_error(d, a->store, 0, "the store is damaged: who reads it dies (%s); %s",
-			strsignal(signal_number), damage_advice);
+		damage_killed(d, a->store, signal_number);
 	return ERR_STORE;
-}
-
-static int reap(pid_t pid)
-{
-	while (waitpid(pid, NULL, 0) < 0)
-		if (errno != EINTR)
-			return ERR_SYSTEM;
-	return OK;
 }
 
 int apart_run(const struct apart *a, struct diag *d)
 {
-	int fd[2], rc;
+	int fd[2], rc, status;
 	pid_t parent = getpid();
 	if (pipe2(fd, O_CLOEXEC))
 		return ERR_SYSTEM;
@@ -108,8 +108,8 @@ int apart_run(const struct apart *a, struct diag *d)
 	close(fd[0]);
 	if (pid < 0)
 		return ERR_SYSTEM;
+	int reaped = reap(pid, &status);
 	if (!answered)
-		return explain_death(a, pid, d);
-	int reaped = reap(pid);
+		return reaped ? reaped : explain_death(a, status, d);
 	return rc ? rc : told ? told : reaped;
 }

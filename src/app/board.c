@@ -181,10 +181,7 @@ bool board_agent_read(const struct board *b, struct acme_state *out)
 		atomic_thread_fence(memory_order_seq_cst);
 		if (atomic_load(&b->agent->version) != before)
 			continue;
-		out->account[sizeof out->account - 1] = 0;
-		out->error[sizeof out->error - 1] = 0;
-		for (size_t k = 0; k < ACME_IDENTITIES; k++)
-			out->identities[k][ACME_TEXT - 1] = 0;
+		acme_state_terminate(out);
 		return true;
 	}
 	return false;

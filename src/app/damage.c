@@ -28,6 +28,12 @@ enum {
 
 const char damage_advice[] = "restore the last backup: \"acme-delegate restore [-c FILE] BACKUP\"";
 
+void damage_killed(struct diag *d, const char *path, int signal_number)
+{
+	diag_error(d, path, 0, "the store is damaged: who reads it dies (%s); %s", strsignal(signal_number),
+		damage_advice);
+}
+
 /* ---- one check ---- */
 
 static void keep_first(void *ctx, const char *what)
@@ -61,12 +67,11 @@ static _Noreturn void watch(const struct settings *s, int to, pid_t parent)
 {
 	bool complete;
 	struct diag *d = diag_new();
-	signal(SIGALRM, SIG_DFL);
-	alarm(DAMAGE_CHECK_SECONDS);
+	bool in_time = apart_begin(DAMAGE_CHECK_SECONDS, parent);
 	prctl(PR_SET_NAME, "delegate-check", 0, 0, 0);
 	if (setpriority(PRIO_PROCESS, 0, NICE))
 		log_debug("app", "cannot lower the priority of the check");
-	if (!d || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
+	if (!d || !in_time)
 		_exit(DAMAGE_UNKNOWN);
 	int rc = damage_look(s->conf->store_path, true, 0, d, &complete);
 	if (rc && diag_send(d, to))
@@ -111,8 +116,7 @@ static void tell(const struct damage *g, const struct settings *s, int status)
 	if (!d)
 		return;
 	if (WIFSIGNALED(status))
-		diag_error(d, s->conf->store_path, 0, "the store is damaged: who reads it dies (%s); %s",
-			strsignal(WTERMSIG(status)), damage_advice);
+		damage_killed(d, s->conf->store_path, WTERMSIG(status));
 	else if (diag_receive(d, g->fd))
 		log_debug("app", "what the check of the store has said is lost");
 	diag_log(d, "app");

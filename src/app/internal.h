@@ -49,7 +49,7 @@ void settings_warn_of_ca(const struct conf *c, const struct acme_state *own, str
 
 /* ---- own.c: the folder of the agent, and the certificate in it ---- */
 
-enum { OWN_PATH = 4096 };
+enum { OWN_PATH = 4096, OWN_BINDING = 1024 /* room for the HMAC key of an external account */ };
 
 /* Makes the folder, for the account that this is; with another mode than acme does nothing. ERR_SYSTEM,
  * ERR_INVALID; said in `d`. */
@@ -209,6 +209,9 @@ struct apart {
 	const char *store; /* path of the one it reads; NULL: none */
 	int keep;          /* a descriptor that the body needs; 0: none but the standard ones */
 };
+/* At the beginning of such a process: it ends with `parent`, and after so many seconds (0: never). False: the
+ * parent has ended already. */
+bool apart_begin(unsigned seconds, pid_t parent) MUST_USE;
 /* What the body returns; ERR_STORE, said in `d`: it read the store and died, or came to no end. ERR_SYSTEM.
  */
 int apart_run(const struct apart *a, struct diag *d) MUST_USE;
@@ -216,6 +219,8 @@ int apart_run(const struct apart *a, struct diag *d) MUST_USE;
 /* ---- damage.c: a damaged store ---- */
 
 extern const char damage_advice[]; /* what to do */
+/* Says that the store must be damaged, because who reads it dies of that signal. */
+void damage_killed(struct diag *d, const char *path, int signal_number);
 
 /* Looks for damage. ERR_STORE: there is some, said in `d`. *complete: all was looked at; for at most
  * `patience` milliseconds (0: always). `live`: as in store_check(). */

@@ -87,11 +87,6 @@ void notify_reloading(struct notify *n)
 		tell(n, message);
 }
 
-void notify_reload_failed(struct notify *n, const char *status)
-{
-	notify_ready(n, status);
-}
-
 void notify_stopping(struct notify *n)
 {
 	n->ready = true; /* whatever is still starting, nobody waits for it */

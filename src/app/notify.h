@@ -17,11 +17,9 @@ struct notify {
 void notify_begin(struct notify *n);
 void notify_end(struct notify *n);
 
-/* Everything is served. `status` is for people. */
+/* Everything is served, after a reload that failed as before it. `status` is for people. */
 void notify_ready(struct notify *n, const char *status);
 void notify_reloading(struct notify *n);
-/* The old configuration stays in force. */
-void notify_reload_failed(struct notify *n, const char *status);
 void notify_stopping(struct notify *n);
 
 /* A sign of life, if it is time for one. Returns the milliseconds until the next, at most `wait`. */

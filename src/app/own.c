@@ -16,11 +16,7 @@
 #include "util/secure.h"
 #include "util/text.h"
 
-enum {
-	SELF_SIGNED_DAYS = 7,
-	BINDING_MAX = 1024, /* characters of an HMAC key */
-	CERTIFICATE_MAX = 1 << 20
-};
+enum { SELF_SIGNED_DAYS = 7, CERTIFICATE_MAX = 1 << 20 };
 
 /* ---- the folder ---- */
 
@@ -84,7 +80,7 @@ int own_load_binding(const struct conf *c, struct diag *d, char *text, size_t ca
 
 int own_check_files(const struct conf *c, struct diag *d)
 {
-	char binding[BINDING_MAX];
+	char binding[OWN_BINDING];
 	const char *roots = c->api.acme.ca_file;
 	if (c->api.tls_mode != CONF_TLS_ACME)
 		return OK;
@@ -115,14 +111,6 @@ static int look(void *ctx, struct diag *d, void *reply)
 	return rc ? rc : acme_state_load(path, c->api.acme.directory, reply);
 }
 
-static void terminate(struct acme_state *s)
-{
-	s->account[sizeof s->account - 1] = 0;
-	s->error[sizeof s->error - 1] = 0;
-	for (size_t i = 0; i < ACME_IDENTITIES; i++)
-		s->identities[i][ACME_TEXT - 1] = 0;
-}
-
 void own_load_state(const struct conf *c, struct acme_state *out)
 {
 	const struct apart apart = {.body = look, .ctx = (void *)c, .reply = out, .reply_len = sizeof *out};
@@ -135,7 +123,7 @@ void own_load_state(const struct conf *c, struct acme_state *out)
 			error_text(rc));
 	if (rc)
 		memset(out, 0, sizeof *out);
-	terminate(out);
+	acme_state_terminate(out);
 }
 
 /* ---- its certificate ---- */

@@ -297,7 +297,7 @@ static void reload(struct supervisor *s)
 	if (rc) {
 		log_error("app", "the new configuration is not used (%s); the old one stays in force",
 			error_text(rc));
-		notify_reload_failed(&s->notify, "The new configuration is bad; the old one stays in force");
+		notify_ready(&s->notify, "The new configuration is bad; the old one stays in force");
 		settings_free(&next);
 	} else {
 		struct settings old = s->settings;
